@@ -1,0 +1,474 @@
+//! Saving a session to a file and loading it, all or nothing.
+//!
+//! A file is a sequence of little-endian 64-bit words: magic, version, number of words, body, and
+//! the xxh3 hash of all that. A checkpoint is exact stripe by stripe, not one instant of the
+//! session: each stripe is copied under its lock.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::commit::{Change, Old};
+use crate::error::{Error, Result};
+use crate::labels::check_label;
+use crate::layout::{LABEL_WORDS, LAYOUT_VERSION, MAX_LABEL_BYTES};
+use crate::progress;
+use crate::record::{MAX_COLUMNS, TaskData};
+use crate::rules::{RULES_WORDS, Rules};
+use crate::table::Table;
+use crate::tally::{Live, Retired, TALLY_WORDS, Tally};
+
+/// "CURRICKP".
+const MAGIC: u64 = u64::from_le_bytes(*b"CURRICKP");
+const NAME_WORDS: usize = 4;
+const HEAD_WORDS: usize = 3;
+
+struct Label {
+    number: u32,
+    text: String,
+    retired: Retired,
+    samples: u64,
+}
+
+struct Saved {
+    capacity: usize,
+    columns: Vec<[u64; NAME_WORDS]>,
+    rules: Rules,
+    streams: u64,
+    stream: [u64; 4],
+    score_range: [u64; 2],
+    late_reports: u64,
+    samples_without_label: u64,
+    retired: Retired,
+    labels: Vec<Label>,
+    records: Vec<(usize, TaskData)>,
+}
+
+fn retired_words(retired: Retired) -> [u64; TALLY_WORDS] {
+    let live = Live::default();
+    Tally { live, retired }.to_words()
+}
+
+impl Saved {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut words = vec![MAGIC, LAYOUT_VERSION, 0];
+        words.extend([self.capacity as u64, self.columns.len() as u64]);
+        words.extend(self.columns.iter().flatten());
+        words.extend(self.rules.to_words());
+        words.push(self.streams);
+        words.extend(self.stream);
+        words.extend(self.score_range);
+        words.extend([self.late_reports, self.samples_without_label]);
+        words.extend(retired_words(self.retired));
+        words.push(self.labels.len() as u64);
+        for label in &self.labels {
+            let mut text = [0; (LABEL_WORDS - 1) * 8];
+            text[..label.text.len()].copy_from_slice(label.text.as_bytes());
+            words.extend([u64::from(label.number), label.text.len() as u64]);
+            words.extend(
+                text.as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|c| u64::from_le_bytes(*c)),
+            );
+            words.extend(retired_words(label.retired));
+            words.push(label.samples);
+        }
+        words.push(self.records.len() as u64);
+        for (slot, data) in &self.records {
+            words.push(*slot as u64);
+            words.extend(record_words(data));
+            words.extend(
+                data.columns[..self.columns.len()]
+                    .iter()
+                    .map(|v| v.to_bits()),
+            );
+        }
+        words[2] = words.len() as u64 + 1;
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.extend(xxh3_64(&bytes).to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
+        let (chunks, rest) = bytes.as_chunks::<8>();
+        let words: Vec<u64> = chunks
+            .iter()
+            .map(|chunk| u64::from_le_bytes(*chunk))
+            .collect();
+        if words.len() <= HEAD_WORDS || words[0] != MAGIC {
+            return Err("this is no checkpoint of a curriculum session".to_owned());
+        }
+        if words[1] != LAYOUT_VERSION {
+            return Err(format!(
+                "the file has version {}, this build reads version {LAYOUT_VERSION}",
+                words[1]
+            ));
+        }
+        if !rest.is_empty() || words[2] != words.len() as u64 {
+            return Err(format!(
+                "the file is cut short or padded: {} bytes, {} expected",
+                bytes.len(),
+                words[2].saturating_mul(8)
+            ));
+        }
+        let body = bytes.len() - 8;
+        if xxh3_64(&bytes[..body]) != words[words.len() - 1] {
+            return Err("the checksum does not fit: the file is damaged".to_owned());
+        }
+        Self::parse(&mut Words(&words[HEAD_WORDS..words.len() - 1]))
+    }
+
+    fn parse(words: &mut Words) -> std::result::Result<Self, String> {
+        let capacity = words.count("capacity", 0)?;
+        let columns = words.count("number of columns", NAME_WORDS)?;
+        if columns > MAX_COLUMNS {
+            return Err(format!("{columns} columns; the limit is {MAX_COLUMNS}"));
+        }
+        let columns = (0..columns)
+            .map(|_| words.array())
+            .collect::<std::result::Result<_, _>>()?;
+        let rules = Rules::from_words(&words.array::<RULES_WORDS>()?).map_err(|e| e.to_string())?;
+        let streams = words.one()?;
+        let stream = words.array()?;
+        let score_range = words.array()?;
+        let [late_reports, samples_without_label] = words.array()?;
+        let retired = Tally::from_words(&words.array()?).retired;
+        let mut saved = Self {
+            capacity,
+            columns,
+            rules,
+            streams,
+            stream,
+            score_range,
+            late_reports,
+            samples_without_label,
+            retired,
+            labels: Vec::new(),
+            records: Vec::new(),
+        };
+        for _ in 0..words.count("number of labels", 2)? {
+            saved.labels.push(Label::parse(words)?);
+        }
+        for _ in 0..words.count("number of records", 2)? {
+            let slot = words.count("slot", 0)?;
+            let mut data = record_of(&words.array()?);
+            for value in data.columns.iter_mut().take(saved.columns.len()) {
+                *value = f64::from_bits(words.one()?);
+            }
+            saved.records.push((slot, data));
+        }
+        if words.0.is_empty() {
+            Ok(saved)
+        } else {
+            Err(format!("{} words too many", words.0.len()))
+        }
+    }
+
+    /// What keeps the checkpoint out of a table.
+    fn fits(&self, table: &Table) -> std::result::Result<(), String> {
+        let shape = &table.layout.shape;
+        let names: Vec<_> = table.header().column_names[..shape.columns]
+            .iter()
+            .map(|name| std::array::from_fn(|i| name[i].get()))
+            .collect::<Vec<[u64; NAME_WORDS]>>();
+        if names != self.columns {
+            return Err(format!(
+                "the file has {} columns and the session {}, or their names differ",
+                self.columns.len(),
+                names.len()
+            ));
+        }
+        let mut slots = vec![false; shape.capacity];
+        let mut ids = std::collections::HashSet::new();
+        for (slot, data) in &self.records {
+            match slots.get_mut(*slot) {
+                None => {
+                    return Err(format!(
+                        "a task is in slot {slot} and the session has a capacity of {}; \
+                         make it for at least {}",
+                        shape.capacity, self.capacity
+                    ));
+                }
+                Some(used) if *used => return Err(format!("slot {slot} comes twice")),
+                Some(used) => *used = true,
+            }
+            if !ids.insert(data.task_id) {
+                return Err(format!("task {} comes twice", data.task_id));
+            }
+        }
+        let free = self
+            .labels
+            .iter()
+            .filter(|label| label.text != crate::labels::OTHER);
+        if free.count() > shape.max_labels {
+            return Err(format!(
+                "the file has {} labels, the session has room for {}",
+                self.labels.len(),
+                shape.max_labels
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Label {
+    fn parse(words: &mut Words) -> std::result::Result<Self, String> {
+        let [number, length] = words.array()?;
+        let text: [u64; LABEL_WORDS - 1] = words.array()?;
+        let bytes: Vec<u8> = text.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= MAX_LABEL_BYTES)
+            .ok_or_else(|| format!("a label of {length} bytes; the limit is {MAX_LABEL_BYTES}"))?;
+        let text = String::from_utf8(bytes[..length].to_vec())
+            .map_err(|_| "a label is not valid UTF-8".to_owned())?;
+        check_label(&text).map_err(|e| e.to_string())?;
+        Ok(Self {
+            number: u32::try_from(number).map_err(|_| format!("label number {number}"))?,
+            text,
+            retired: Tally::from_words(&words.array()?).retired,
+            samples: words.one()?,
+        })
+    }
+}
+
+/// Words that are left to read.
+struct Words<'a>(&'a [u64]);
+
+impl Words<'_> {
+    fn array<const N: usize>(&mut self) -> std::result::Result<[u64; N], String> {
+        let (head, rest) = self
+            .0
+            .split_first_chunk::<N>()
+            .ok_or("the file ends too early")?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    fn one(&mut self) -> std::result::Result<u64, String> {
+        self.array::<1>().map(|[word]| word)
+    }
+
+    /// A number of items of at least `each` words, which must be there.
+    fn count(&mut self, what: &str, each: usize) -> std::result::Result<usize, String> {
+        let count = self.one()?;
+        usize::try_from(count)
+            .ok()
+            .filter(|count| count.saturating_mul(each) <= self.0.len())
+            .ok_or_else(|| format!("{what} {count} is more than the file holds"))
+    }
+}
+
+fn record_words(data: &TaskData) -> [u64; 22] {
+    [
+        data.task_id.cast_unsigned(),
+        (u64::from(data.generation) << 32) | u64::from(data.label),
+        data.creation_time.to_bits(),
+        data.last_scheduled,
+        data.last_completed,
+        data.completion_count,
+        data.scheduled_count,
+        data.env_steps,
+        data.reward_ema.to_bits(),
+        data.ema_squared.to_bits(),
+        data.success_rate_ema.to_bits(),
+        data.total_score.to_bits(),
+        data.last_score.to_bits(),
+        data.p_fast.to_bits(),
+        data.p_slow.to_bits(),
+        data.p_true.to_bits(),
+        data.random_baseline.to_bits(),
+        data.lp_score.to_bits(),
+        data.weight.to_bits(),
+        data.success_threshold.to_bits(),
+        data.seed,
+        data.generator_type.to_bits(),
+    ]
+}
+
+fn record_of(words: &[u64; 22]) -> TaskData {
+    let float = |i: usize| f64::from_bits(words[i]);
+    let (generation, label) = ((words[1] >> 32) as u32, words[1] as u32);
+    TaskData {
+        task_id: words[0].cast_signed(),
+        generation,
+        creation_time: float(2),
+        last_scheduled: words[3],
+        last_completed: words[4],
+        completion_count: words[5],
+        scheduled_count: words[6],
+        env_steps: words[7],
+        reward_ema: float(8),
+        ema_squared: float(9),
+        success_rate_ema: float(10),
+        total_score: float(11),
+        last_score: float(12),
+        p_fast: float(13),
+        p_slow: float(14),
+        p_true: float(15),
+        random_baseline: float(16),
+        lp_score: float(17),
+        weight: float(18),
+        success_threshold: float(19),
+        seed: words[20],
+        generator_type: float(21),
+        label,
+        columns: [0.0; MAX_COLUMNS],
+    }
+}
+
+impl Table {
+    /// Writes a checkpoint beside `path` and moves it there; its size in bytes. `stream` is the
+    /// state of the caller's own stream of draws.
+    ///
+    /// # Errors
+    /// `Checkpoint` naming what failed (a file that was there is intact), `LockTimeout`.
+    pub fn save(&self, path: &Path, stream: [u64; 4]) -> Result<u64> {
+        let bytes = self.copy_out(stream)?.to_bytes();
+        write_atomically(path, &bytes).map_err(|error| Error::Checkpoint {
+            path: path.to_owned(),
+            reason: format!("could not be written: {error}"),
+        })?;
+        Ok(bytes.len() as u64)
+    }
+
+    fn copy_out(&self, stream: [u64; 4]) -> Result<Saved> {
+        let generation = &self.header().intent.label_generation;
+        loop {
+            let before = generation.observe();
+            let saved = self.copy_stripes(stream)?;
+            // A label that was folded meanwhile may have lent its number to another.
+            if generation.observe() == before {
+                return Ok(saved);
+            }
+        }
+    }
+
+    fn copy_stripes(&self, stream: [u64; 4]) -> Result<Saved> {
+        let header = self.header();
+        let mut records = Vec::new();
+        let mut sum = Tally::default();
+        let mut of_labels = vec![(Tally::default(), 0); self.layout.labels];
+        for stripe in 0..self.layout.stripes {
+            let _guard = self.lock_stripe(stripe)?;
+            for slot in (stripe..self.layout.shape.capacity).step_by(self.layout.stripes) {
+                let (tenant, data) = self.record(slot).load_owned();
+                if tenant.live {
+                    records.push((slot, data));
+                }
+            }
+            sum.add(&Tally::load(self.totals(stripe).owned()));
+            for (label, (tally, samples)) in of_labels.iter_mut().enumerate() {
+                tally.add(&Tally::load(self.label_totals(stripe, label).owned()));
+                *samples += self.label_samples(stripe, label).get();
+            }
+        }
+        records.sort_unstable_by_key(|(slot, _)| *slot);
+        let labels = of_labels.iter().enumerate().skip(1);
+        Ok(Saved {
+            capacity: self.layout.shape.capacity,
+            columns: header.column_names[..self.layout.shape.columns]
+                .iter()
+                .map(|name| std::array::from_fn(|i| name[i].get()))
+                .collect(),
+            rules: self.rules.clone(),
+            streams: header.counters.streams.get(),
+            stream,
+            score_range: [header.score_range[0].get(), header.score_range[1].get()],
+            late_reports: header.counters.late_reports.get(),
+            samples_without_label: of_labels[0].1,
+            retired: sum.retired,
+            labels: labels
+                .filter_map(|(number, (tally, samples))| {
+                    Some(Label {
+                        number: u32::try_from(number).expect("at most 2^16 labels"),
+                        text: self.label_text(number)?,
+                        retired: tally.retired,
+                        samples: *samples,
+                    })
+                })
+                .collect(),
+            records,
+        })
+    }
+
+    /// Replaces everything by a checkpoint; the state of the saver's stream.
+    ///
+    /// # Errors
+    /// `Checkpoint` naming what failed, with the session unchanged; `LockTimeout`.
+    pub fn load(&self, path: &Path) -> Result<[u64; 4]> {
+        let failed = |reason: String| Error::Checkpoint {
+            path: path.to_owned(),
+            reason,
+        };
+        let bytes = fs::read(path).map_err(|e| failed(format!("could not be read: {e}")))?;
+        let saved = Saved::from_bytes(&bytes).map_err(failed)?;
+        saved.fits(self).map_err(failed)?;
+        let same_rules = saved.rules.difference(&self.rules).is_none();
+
+        let structure = self.lock_structure()?;
+        structure.wipe()?;
+        let mut numbers = std::collections::HashMap::from([(0, 0)]);
+        for label in &saved.labels {
+            let number = structure.intern(Some(&label.text))?;
+            numbers.insert(label.number, number);
+            let guard = self.lock_stripe(0)?;
+            guard.set_retired(number as usize, label.retired);
+            self.label_samples(0, number as usize).set(label.samples);
+        }
+        self.lock_stripe(0)?.set_retired(0, saved.retired);
+        self.label_samples(0, 0).set(saved.samples_without_label);
+        for (slot, mut data) in saved.records {
+            data.label = numbers.get(&data.label).copied().unwrap_or(0);
+            if !same_rules {
+                data.weight = progress::weigh(&self.rules, &data);
+            }
+            let guard = self.lock_stripe(self.layout.stripe_of(slot))?;
+            let record = self.record(slot);
+            record.set_schedule(data.generation, data.scheduled_count, data.last_scheduled);
+            let (tenant, before) = record.load_owned();
+            let old = Old::of(tenant, &before);
+            guard.commit(slot, &old, &mut data, Change::Load)?;
+            drop(guard);
+            structure.mark_used(slot, true);
+            self.link(data.task_id, slot);
+        }
+        let header = self.header();
+        header.counters.streams.set(saved.streams);
+        header.counters.late_reports.set(saved.late_reports);
+        for (word, bits) in header.score_range.iter().zip(saved.score_range) {
+            word.set(bits);
+        }
+        structure.finish();
+        Ok(saved.stream)
+    }
+}
+
+/// Writes a file so that `path` has either its old content or all of the new, also after a crash.
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let name = path
+        .file_name()
+        .ok_or_else(|| std::io::Error::other("the path names no file"))?;
+    let mut draft = std::ffi::OsString::from(".");
+    draft.push(name);
+    draft.push(format!(".{}.tmp", std::process::id()));
+    let draft = folder.join(draft);
+    let written = File::create(&draft).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&draft, path)?;
+        File::open(folder)?.sync_all()
+    });
+    if written.is_err() {
+        // The draft may not be there at all; the first error is the one to report.
+        let _ = fs::remove_file(&draft);
+    }
+    written
+}

@@ -1,0 +1,390 @@
+//! One commit for a record, its stripe's totals and its labels' totals.
+//!
+//! Everything is filled into unpublished copies first. One store (`armed`) decides; what follows
+//! only publishes, with absolute values, so that a recovery may repeat any part of it and may
+//! itself be killed anywhere.
+
+use crate::error::{Error, Result};
+use crate::latch::Latch;
+use crate::layout::Stripe;
+use crate::lock::Taken;
+use crate::record::TaskData;
+use crate::record_words::Tenant;
+use crate::table::Table;
+use crate::tally::{
+    COMPLETIONS_WORDS, Live, MAX_PROGRESS, Retired, Tally, fixed_weight, weight_of,
+};
+use crate::words::Word;
+
+/// Low bits of a drawn word: the weight, in units.
+const WEIGHT_BITS: u32 = 52;
+pub(crate) const WEIGHT: u64 = (1 << WEIGHT_BITS) - 1;
+/// High bit of a drawn word: a live task.
+pub(crate) const LIVE: u64 = 1 << 63;
+/// Completions are counted up to here in a drawn word.
+pub(crate) const MOST_COMPLETIONS: u64 = (1 << 11) - 1;
+
+/// Completions in a drawn word.
+#[inline]
+pub(crate) fn completions_of(drawn: u64) -> u64 {
+    (drawn >> WEIGHT_BITS) & MOST_COMPLETIONS
+}
+
+/// What a commit does to its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Fields change.
+    Update,
+    /// A task moves in.
+    Create,
+    /// A task moves in from a checkpoint, where its creation was counted.
+    Load,
+    /// The task is evicted.
+    Evict {
+        /// Times it was scheduled.
+        scheduled: u64,
+    },
+    /// The task is removed otherwise.
+    Remove {
+        /// Times it was scheduled.
+        scheduled: u64,
+    },
+}
+
+impl Change {
+    /// What it adds to the retired part of totals, where `old` was the live part.
+    #[inline]
+    fn retired(self, old: &Live) -> Retired {
+        let mut retired = Retired::default();
+        match self {
+            Self::Update | Self::Load => {}
+            Self::Create => retired.created = 1,
+            Self::Evict { scheduled } | Self::Remove { scheduled } => {
+                retired.completions = old.completions;
+                retired.score = old.score;
+                retired.env_steps = old.env_steps;
+                retired.scheduled = scheduled;
+                if matches!(self, Self::Evict { .. }) {
+                    retired.evicted = 1;
+                } else {
+                    retired.removed = 1;
+                }
+            }
+        }
+        retired
+    }
+}
+
+/// What a commit needs to know of the record that it replaces.
+#[derive(Debug, Clone, Copy)]
+pub struct Old {
+    /// Who lived there.
+    pub tenant: Tenant,
+    label: u32,
+    part: Live,
+}
+
+impl Old {
+    /// Of a record as it is before it is changed.
+    #[inline]
+    #[must_use]
+    pub fn of(tenant: Tenant, data: &TaskData) -> Self {
+        let part = if tenant.live {
+            Live::of(data, fixed_weight(data.weight).unwrap_or(0))
+        } else {
+            Live::default()
+        };
+        Self {
+            tenant,
+            label: data.label,
+            part,
+        }
+    }
+}
+
+impl Latch<'_> {
+    /// Stages a tally with something added; returns the sequence that publishes it.
+    #[inline]
+    fn stage_sum(&self, gained: &Live, retired: &Retired) -> u64 {
+        let mut tally = Tally::load(self.owned());
+        tally.live.add(gained);
+        tally.retired.add(retired);
+        self.stage(|copy| tally.store(copy))
+    }
+}
+
+/// A stripe's lock, held.
+pub struct StripeGuard<'a> {
+    table: &'a Table,
+    number: usize,
+}
+
+impl Drop for StripeGuard<'_> {
+    fn drop(&mut self) {
+        self.stripe().lock.unlock();
+    }
+}
+
+impl Table {
+    /// Takes the lock of a stripe, after finishing what a dead holder left.
+    ///
+    /// # Errors
+    /// `LockTimeout`, `Interrupted`.
+    #[inline]
+    pub fn lock_stripe(&self, number: usize) -> Result<StripeGuard<'_>> {
+        let taken = self.take(&self.stripes()[number].lock, "a stripe of the session")?;
+        let guard = StripeGuard {
+            table: self,
+            number,
+        };
+        if taken == Taken::AfterDeath {
+            guard.recover();
+            guard.stripe().lock.mark_consistent();
+        }
+        Ok(guard)
+    }
+}
+
+impl<'a> StripeGuard<'a> {
+    #[inline]
+    fn stripe(&self) -> &'a Stripe {
+        &self.table.stripes()[self.number]
+    }
+
+    /// The number of the stripe.
+    #[inline]
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The tick that a completion would have now.
+    ///
+    /// An estimate of the session's completions from the stripe's own, so that no word is shared
+    /// by all writers.
+    #[inline]
+    #[must_use]
+    pub fn next_tick(&self) -> u64 {
+        let totals = self.table.totals(self.number).owned();
+        let completions: u64 = COMPLETIONS_WORDS
+            .map(|word| totals[word].get())
+            .iter()
+            .sum();
+        (completions + 1) * self.table.layout.stripes as u64
+    }
+
+    /// Commits `new` over what is in `slot`: `old`, taken before `new` was made from it.
+    ///
+    /// # Errors
+    /// `Value` for a weight or an LP out of range; nothing is written then.
+    #[inline]
+    pub fn commit(&self, slot: usize, old: &Old, new: &mut TaskData, change: Change) -> Result<()> {
+        let units = fixed_weight(new.weight)?;
+        if new.lp_score.is_nan() || new.lp_score.abs() > MAX_PROGRESS {
+            return Err(Error::Value(format!(
+                "LP {} of task {} is not in the range {} to {MAX_PROGRESS}; \
+                 give a score_range that maps scores to [0, 1]",
+                new.lp_score, new.task_id, -MAX_PROGRESS
+            )));
+        }
+        new.weight = weight_of(units);
+        let live = !matches!(change, Change::Evict { .. } | Change::Remove { .. });
+        let new_part = if live {
+            Live::of(new, units)
+        } else {
+            Live::default()
+        };
+        let retired = change.retired(&old.part);
+        let gained = new_part.less(&old.part);
+
+        let table = self.table;
+        let intent = &self.stripe().intent;
+        intent.slot.set(slot as u64);
+        intent.record.set(table.record(slot).stage(new, live));
+        let totals = table.totals(self.number);
+        intent.totals.set(totals.stage_sum(&gained, &retired));
+        let stage_label = |place: &[Word; 2], label: u32, gained: &Live, retired: &Retired| {
+            place[0].set(u64::from(label));
+            if label != 0 {
+                let latch = table.label_totals(self.number, label as usize);
+                place[1].set(latch.stage_sum(gained, retired));
+            }
+        };
+        if old.label == new.label || !old.tenant.live {
+            intent.old_label[0].set(0);
+            stage_label(&intent.new_label, new.label, &gained, &retired);
+        } else {
+            let (none, nothing) = (Live::default(), Retired::default());
+            let lost = none.less(&old.part);
+            stage_label(&intent.old_label, old.label, &lost, &nothing);
+            stage_label(&intent.new_label, new.label, &new_part, &nothing);
+        }
+
+        intent.armed.publish(1);
+        self.publish();
+        self.derive(slot, live, new.completion_count, units, new.lp_score);
+        intent.armed.publish(0);
+        Ok(())
+    }
+
+    /// Moves the retired totals of `label` to "other".
+    pub(crate) fn fold_label(&self, label: usize) {
+        let table = self.table;
+        let (from, to) = (
+            table.label_totals(self.number, label),
+            table.label_totals(self.number, table.other_label()),
+        );
+        if from.is_untouched() {
+            return;
+        }
+        let mut sum = Tally::load(to.owned());
+        sum.add(&Tally::load(from.owned()));
+        let intent = &self.stripe().intent;
+        // Record and totals are published as they are: only the labels change.
+        intent.slot.set(self.number as u64);
+        intent
+            .record
+            .set(table.record(self.number).latch().sequence());
+        intent.totals.set(table.totals(self.number).sequence());
+        intent.old_label[0].set(label as u64);
+        intent.old_label[1].set(from.stage(|copy| Tally::default().store(copy)));
+        intent.new_label[0].set(table.other_label() as u64);
+        intent.new_label[1].set(to.stage(|copy| sum.store(copy)));
+        intent.armed.publish(1);
+        self.publish();
+        intent.armed.publish(0);
+    }
+
+    /// Publishes what the intent names. May be repeated.
+    #[inline]
+    fn publish(&self) {
+        let intent = &self.stripe().intent;
+        let slot = intent.slot.get() as usize;
+        self.table.record(slot).latch().publish(intent.record.get());
+        self.table.totals(self.number).publish(intent.totals.get());
+        for [label, sequence] in [&intent.old_label, &intent.new_label] {
+            let label = label.get() as usize;
+            if label != 0 {
+                self.table
+                    .label_totals(self.number, label)
+                    .publish(sequence.get());
+            }
+        }
+    }
+
+    /// Brings the words that draws scan into line with a record.
+    #[inline]
+    fn derive(&self, slot: usize, live: bool, completions: u64, units: u64, progress: f64) {
+        let table = self.table;
+        let local = slot >> table.layout.stripes.trailing_zeros();
+        let word = if live {
+            LIVE | (completions.min(MOST_COMPLETIONS) << WEIGHT_BITS) | units
+        } else {
+            0
+        };
+        let drawn = &table.drawn(self.number)[local];
+        let before = drawn.get();
+        table.progress(self.number)[local].set_f64(progress);
+        drawn.set(word);
+        let block = local >> table.layout.block.trailing_zeros();
+        let weights = &table.block_weights(self.number)[block];
+        weights.set(weights.get() + (word & WEIGHT) - (before & WEIGHT));
+        if (word ^ before) & LIVE != 0 {
+            let counts = &table.block_counts(self.number)[block];
+            counts.set(counts.get() + (word >> 63) - (before >> 63));
+        }
+    }
+
+    /// Finishes what a dead holder began.
+    #[cold]
+    pub(crate) fn recover(&self) {
+        let intent = &self.stripe().intent;
+        if intent.armed.get() == 0 {
+            return;
+        }
+        self.publish();
+        self.rederive(intent.slot.get() as usize);
+        intent.armed.publish(0);
+    }
+
+    /// Sets what became of tasks that are gone, of a label or (0) of the stripe.
+    pub(crate) fn set_retired(&self, label: usize, retired: Retired) {
+        let latch = match label {
+            0 => self.table.totals(self.number),
+            label => self.table.label_totals(self.number, label),
+        };
+        let mut tally = Tally::load(latch.owned());
+        tally.retired = retired;
+        latch.publish(latch.stage(|copy| tally.store(copy)));
+    }
+
+    /// Sets the live part of a label's totals, or (0) of the stripe's.
+    pub(crate) fn set_live(&self, label: usize, live: Live) {
+        let latch = match label {
+            0 => self.table.totals(self.number),
+            label => self.table.label_totals(self.number, label),
+        };
+        let mut tally = Tally::load(latch.owned());
+        if tally.live != live {
+            tally.live = live;
+            latch.publish(latch.stage(|copy| tally.store(copy)));
+        }
+    }
+
+    /// Takes every task and total of the stripe away; generations stay, so that tickets from
+    /// before are late. May be repeated.
+    pub(crate) fn wipe(&self) {
+        let table = self.table;
+        let layout = &table.layout;
+        for label in 0..layout.labels {
+            let totals = table.label_totals(self.number, label);
+            totals.publish(totals.stage(|copy| Tally::default().store(copy)));
+            table.label_samples(self.number, label).set(0);
+        }
+        let totals = table.totals(self.number);
+        totals.publish(totals.stage(|copy| Tally::default().store(copy)));
+        for slot in (self.number..layout.shape.capacity).step_by(layout.stripes) {
+            let record = table.record(slot);
+            let (tenant, data) = record.load_owned();
+            if tenant.live {
+                record.set_schedule(tenant.generation.wrapping_add(1), 0, 0);
+                record.latch().publish(record.stage(&data, false));
+            }
+        }
+        for words in [
+            table.drawn(self.number),
+            table.progress(self.number),
+            table.block_weights(self.number),
+            table.block_counts(self.number),
+        ] {
+            for word in words {
+                word.set(0);
+            }
+        }
+    }
+
+    /// Makes the drawn words of a slot and the sums of its block anew from the records.
+    pub(crate) fn rederive(&self, slot: usize) {
+        let table = self.table;
+        let (tenant, data) = table.record(slot).load_owned();
+        let units = fixed_weight(data.weight).unwrap_or(0);
+        self.derive(
+            slot,
+            tenant.live,
+            data.completion_count,
+            units,
+            data.lp_score,
+        );
+        let local = slot >> table.layout.stripes.trailing_zeros();
+        let n = table.layout.block;
+        let block = local / n;
+        let words = &table.drawn(self.number)[block * n..];
+        let (mut weight, mut count) = (0, 0);
+        for word in &words[..n.min(words.len())] {
+            weight += word.get() & WEIGHT;
+            count += word.get() >> 63;
+        }
+        table.block_weights(self.number)[block].set(weight);
+        table.block_counts(self.number)[block].set(count);
+    }
+}

@@ -1,0 +1,151 @@
+//! Task id -> slot: chains of records that are read without a lock.
+//!
+//! A head or a link is one word, so that linking and unlinking are one publishing store each: a
+//! change that is cut off leaves either the old chain or the new one. Nothing is left behind that
+//! would have to be swept up later, however often slots are reused. A reader that is led astray,
+//! because the record under it moved to another chain, can only miss; it then sees that the
+//! version has moved on and looks again.
+
+use std::sync::atomic::{Ordering, fence};
+
+use crate::record_words::Record;
+use crate::table::Table;
+use crate::words::Word;
+
+/// Where a chain goes on, with part of the hash of the task there, so that most records of other
+/// tasks need not be touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    slot: u32,
+    tag: u32,
+}
+
+impl Link {
+    /// From a word; `None` at the end of a chain.
+    #[inline]
+    pub fn unpack(word: u64) -> Option<Self> {
+        let slot = (word >> 32) as u32;
+        (slot != 0).then(|| Self {
+            slot: slot - 1,
+            tag: word as u32,
+        })
+    }
+
+    fn pack(self) -> u64 {
+        ((u64::from(self.slot) + 1) << 32) | u64::from(self.tag)
+    }
+}
+
+/// The finaliser of splitmix64: frozen, since sessions and their attachers must agree on it.
+#[inline]
+fn hash(task_id: i64) -> u64 {
+    let mut z = task_id.cast_unsigned().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl Table {
+    #[inline]
+    fn chain(&self, task_id: i64) -> (&Word, u32) {
+        let hash = hash(task_id);
+        let heads = self.heads();
+        let head = ((u128::from(hash) * heads.len() as u128) >> 64) as usize;
+        (&heads[head], hash as u32)
+    }
+
+    /// The slot where `task_id` lives now.
+    #[inline]
+    pub fn find(&self, task_id: i64) -> Option<usize> {
+        let (head, tag) = self.chain(task_id);
+        let version = &self.header().intent.index_version;
+        loop {
+            let before = version.observe();
+            let mut link = Link::unpack(head.observe());
+            // Bounds a walk that a concurrent reuse has led into a circle.
+            let mut left = self.layout.shape.capacity;
+            while let Some(Link { slot, tag: found }) = link {
+                let record: Record = self.record(slot as usize);
+                if found == tag {
+                    let tenant = record.tenant();
+                    if tenant.live && tenant.task_id == task_id {
+                        return Some(slot as usize);
+                    }
+                }
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+                link = record.next_link();
+            }
+            fence(Ordering::Acquire);
+            if version.get() == before {
+                return None;
+            }
+        }
+    }
+
+    fn move_version_on(&self) {
+        self.header().intent.index_version.add(1);
+        // A reader that sees one of the stores that follow also sees the new version.
+        fence(Ordering::Release);
+    }
+
+    /// Whether the chain of `task_id` leads to `slot`. Only for the holder of the structure lock.
+    pub fn is_linked(&self, task_id: i64, slot: usize) -> bool {
+        self.word_before(task_id, slot).is_some()
+    }
+
+    /// The word of the chain that leads to `slot`.
+    fn word_before(&self, task_id: i64, slot: usize) -> Option<&Word> {
+        let (mut word, _) = self.chain(task_id);
+        for _ in 0..=self.layout.shape.capacity {
+            let link = Link::unpack(word.get())?;
+            if link.slot as usize == slot {
+                return Some(word);
+            }
+            word = self.record(link.slot as usize).next();
+        }
+        None
+    }
+
+    /// Makes `task_id` findable. Only for the holder of the structure lock.
+    pub fn link(&self, task_id: i64, slot: usize) {
+        let (head, tag) = self.chain(task_id);
+        self.move_version_on();
+        self.record(slot).next().set(head.get());
+        head.publish(
+            Link {
+                slot: slot as u32,
+                tag,
+            }
+            .pack(),
+        );
+    }
+
+    /// Takes `slot` out of the chain of `task_id`, if it is in. Only for the holder of the
+    /// structure lock.
+    pub fn unlink(&self, task_id: i64, slot: usize) {
+        if let Some(word) = self.word_before(task_id, slot) {
+            self.move_version_on();
+            word.publish(self.record(slot).next().get());
+        }
+    }
+
+    /// Number of records that the chains lead to, and whether all of them are live.
+    pub fn count_linked(&self) -> (usize, bool) {
+        let (mut count, mut live) = (0, true);
+        for head in self.heads() {
+            let mut link = Link::unpack(head.get());
+            while let Some(Link { slot, .. }) = link {
+                count += 1;
+                if count > self.layout.shape.capacity {
+                    return (count, false);
+                }
+                live &= self.record(slot as usize).tenant().live;
+                link = self.record(slot as usize).next_link();
+            }
+        }
+        (count, live)
+    }
+}

@@ -1,0 +1,162 @@
+//! Interned label strings, shared by all processes.
+//!
+//! Label 0 is "no label"; the last one is [`OTHER`], into which inactive labels are folded.
+
+use std::sync::atomic::{Ordering, fence};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result};
+use crate::layout::{LABEL_WORDS, MAX_LABEL_BYTES};
+use crate::structure::{Plan, StructureGuard};
+use crate::table::Table;
+
+/// The label that stands for folded ones.
+pub const OTHER: &str = "other";
+
+const LENGTH: u64 = 0xff;
+
+/// Checks a label's length.
+///
+/// # Errors
+/// `Value` naming length and limit.
+pub fn check_label(label: &str) -> Result<()> {
+    if label.is_empty() {
+        return Err(Error::Value(
+            "a label is empty; give a text, or none for a task without a label".to_owned(),
+        ));
+    }
+    if label.len() > MAX_LABEL_BYTES {
+        return Err(Error::Value(format!(
+            "label {label:?} has {} bytes; the limit is {MAX_LABEL_BYTES}",
+            label.len()
+        )));
+    }
+    Ok(())
+}
+
+fn hash(label: &str) -> u64 {
+    xxh3_64(label.as_bytes()) | 1
+}
+
+impl Table {
+    /// Number of the label that stands for folded ones.
+    #[must_use]
+    pub fn other_label(&self) -> usize {
+        self.layout.labels - 1
+    }
+
+    /// The text of a label; `None` for label 0 and for a free one.
+    #[must_use]
+    pub fn label_text(&self, label: usize) -> Option<String> {
+        let words = self.label_words(label);
+        loop {
+            let state = words[0].observe();
+            if state == 0 {
+                return None;
+            }
+            let bytes: Vec<u8> = words[1..]
+                .iter()
+                .flat_map(|w| w.get().to_le_bytes())
+                .collect();
+            fence(Ordering::Acquire);
+            if words[0].get() == state {
+                let length = usize::try_from(state & LENGTH).expect("one byte");
+                return Some(String::from_utf8_lossy(&bytes[..length]).into_owned());
+            }
+        }
+    }
+
+    /// The number of a label that is interned.
+    #[must_use]
+    pub fn find_label(&self, label: &str) -> Option<u32> {
+        let wanted = hash(label);
+        self.label_hashes()
+            .iter()
+            .enumerate()
+            .find(|(number, word)| {
+                word.get() == wanted && self.label_text(*number).as_deref() == Some(label)
+            })
+            .map(|(number, _)| u32::try_from(number).expect("at most 2^16 labels"))
+    }
+
+    /// Writes a label into a free place. Only for the holder of the structure lock.
+    pub(crate) fn set_label_text(&self, number: usize, label: &str) {
+        let words = self.label_words(number);
+        words[0].publish(0);
+        fence(Ordering::Release);
+        let mut bytes = [0; (LABEL_WORDS - 1) * 8];
+        bytes[..label.len()].copy_from_slice(label.as_bytes());
+        for (word, chunk) in words[1..].iter().zip(bytes.as_chunks::<8>().0) {
+            word.set(u64::from_le_bytes(*chunk));
+        }
+        let serial = self.header().intent.next_label.add(1) + 1;
+        words[0].publish((serial << 8) | label.len() as u64);
+        self.label_hashes()[number].publish(hash(label));
+    }
+
+    pub(crate) fn free_label(&self, number: usize) {
+        self.label_hashes()[number].publish(0);
+        self.label_words(number)[0].publish(0);
+    }
+}
+
+impl StructureGuard<'_> {
+    /// The number of a label, interned if it is new.
+    ///
+    /// # Errors
+    /// `Value` for a label that is too long; `Labels` for a full table.
+    pub fn intern(&self, label: Option<&str>) -> Result<u32> {
+        let Some(label) = label else { return Ok(0) };
+        check_label(label)?;
+        if let Some(number) = self.table.find_label(label) {
+            return Ok(number);
+        }
+        let free =
+            || (1..self.table.other_label()).find(|&n| self.table.label_words(n)[0].get() == 0);
+        let number = match free() {
+            Some(number) => number,
+            None => {
+                self.fold_inactive()?;
+                free().ok_or(Error::Labels {
+                    limit: self.table.layout.shape.max_labels,
+                })?
+            }
+        };
+        self.table.set_label_text(number, label);
+        Ok(u32::try_from(number).expect("at most 2^16 labels"))
+    }
+
+    /// Folds the oldest labels without live tasks into "other", beyond those to be retained.
+    fn fold_inactive(&self) -> Result<()> {
+        let table = self.table;
+        let mut inactive: Vec<usize> = (1..table.other_label())
+            .filter(|&label| table.fold_label(label).live.tasks == 0)
+            .collect();
+        inactive.sort_by_key(|&label| table.label_words(label)[0].get());
+        let retained =
+            usize::try_from(table.header().max_inactive_labels.get()).unwrap_or(usize::MAX);
+        let excess = inactive.len().saturating_sub(retained);
+        for &label in &inactive[..excess] {
+            self.fold(label)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the totals of a label without live tasks to "other" and frees it. May be repeated.
+    pub(crate) fn fold(&self, label: usize) -> Result<()> {
+        self.begin(Plan::Fold, 0, label);
+        let table = self.table;
+        for stripe in 0..table.layout.stripes {
+            table.lock_stripe(stripe)?.fold_label(label);
+            let samples = table.label_samples(stripe, label);
+            let count = samples.get();
+            samples.set(0);
+            table.label_samples(stripe, table.other_label()).add(count);
+        }
+        table.header().intent.label_generation.add(1);
+        table.free_label(label);
+        self.finish();
+        Ok(())
+    }
+}

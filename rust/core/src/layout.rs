@@ -1,0 +1,340 @@
+//! Where everything lies in a session's memory.
+//!
+//! ```text
+//! preamble | header | stripes | label names | label hashes | tallies of labels | samples of labels
+//!          | index heads | free-slot bits | block weights | block counts | drawn words | LP words | records
+//! ```
+//!
+//! Slots are dealt to stripes in turn (slot = local * stripes + stripe), so neighbours in order of
+//! creation have different locks. The dense arrays that draws scan are stripe by stripe instead:
+//! a block belongs to one stripe, and its sums to that stripe's lock.
+
+use crate::error::{Error, Result};
+use crate::lock::RobustLock;
+use crate::record::MAX_COLUMNS;
+use crate::rules::RULES_WORDS;
+use crate::segment::{PREAMBLE, Shared};
+use crate::tally::TALLY_WORDS;
+use crate::words::Word;
+
+/// Version of everything in this file; sessions and checkpoints carry it.
+pub const LAYOUT_VERSION: u64 = 1;
+/// Most tasks that a session can hold.
+pub const MAX_CAPACITY: usize = 1 << 26;
+/// Most labels that a session can hold.
+pub const MAX_LABELS: usize = 1 << 16;
+/// Stripes of a session that is large enough for them.
+pub const MAX_STRIPES: usize = 16;
+/// Longest label, in bytes of UTF-8.
+pub const MAX_LABEL_BYTES: usize = 120;
+/// Longest column name, in bytes of UTF-8.
+pub const MAX_COLUMN_NAME_BYTES: usize = 31;
+/// Words of one label name: its state and its text.
+pub const LABEL_WORDS: usize = 1 + MAX_LABEL_BYTES / 8;
+/// Words of a record's copy before the algorithm's columns.
+pub const FIELD_WORDS: usize = 20;
+/// Words of a record before its copies: sequence, scheduled, last scheduled, link.
+pub const RECORD_HEAD_WORDS: usize = 4;
+
+const CACHE_LINE: usize = 64;
+
+/// The session's own facts and the words that everybody shares.
+#[repr(C, align(64))]
+pub struct Header {
+    /// [`LAYOUT_VERSION`].
+    pub version: Word,
+    /// Number of tasks that fit.
+    pub capacity: Word,
+    /// Number of columns.
+    pub columns: Word,
+    /// Number of labels that fit.
+    pub max_labels: Word,
+    /// Labels without live tasks that are kept when the table is full.
+    pub max_inactive_labels: Word,
+    /// Seed of the session's streams.
+    pub seed: Word,
+    /// The rules.
+    pub rules: [Word; RULES_WORDS],
+    /// Column names, zero-padded.
+    pub column_names: [[Word; (MAX_COLUMN_NAME_BYTES + 1) / 8]; MAX_COLUMNS],
+    /// Lowest and highest score seen (f64); NaN before the first.
+    pub score_range: [Word; 2],
+    /// Words that change.
+    pub counters: Counters,
+    /// Guards creation, removal, labels and loading.
+    pub structure: RobustLock,
+    /// What the holder of `structure` is about to do.
+    pub intent: StructureIntent,
+}
+
+/// Counters without a lock; each is exact by itself.
+#[repr(C, align(64))]
+pub struct Counters {
+    /// Streams allotted so far.
+    pub streams: Word,
+    /// Reports whose task was evicted meanwhile.
+    pub late_reports: Word,
+    /// Locks had after the death of their holder.
+    pub recoveries: Word,
+    /// Times that a taker went to sleep.
+    pub lock_waits: Word,
+}
+
+/// What is needed to finish a structure change after a death; see `structure`.
+#[repr(C, align(64))]
+pub struct StructureIntent {
+    /// 0 for nothing, otherwise a `Plan`.
+    pub plan: Word,
+    /// The task.
+    pub task_id: Word,
+    /// Its slot, or the label that is folded.
+    pub subject: Word,
+    /// Times that a task was scheduled when it was frozen for its removal.
+    pub scheduled: Word,
+    /// Advanced before a chain of the index changes.
+    pub index_version: Word,
+    /// Lower bound of the lowest word of the free-slot bits with a free slot.
+    pub free_hint: Word,
+    /// Serial number of the next label.
+    pub next_label: Word,
+    /// Advanced when a label's number comes to mean something else.
+    pub label_generation: Word,
+}
+
+/// One stripe: its lock, what its holder is committing, its totals.
+#[repr(C, align(64))]
+pub struct Stripe {
+    /// Guards the records of the stripe and everything in it.
+    pub lock: RobustLock,
+    /// What is needed to finish a commit after a death.
+    pub intent: CommitIntent,
+    /// Sequence of the totals' latch.
+    pub sequence: Word,
+    /// Both copies of the totals.
+    pub totals: [Word; 2 * TALLY_WORDS],
+}
+
+/// A commit in progress. `armed` is the one store that decides whether it happens.
+#[repr(C, align(64))]
+pub struct CommitIntent {
+    /// 0 or 1.
+    pub armed: Word,
+    /// The slot that is changing.
+    pub slot: Word,
+    /// Sequence that publishes its record.
+    pub record: Word,
+    /// Sequence that publishes the stripe's totals.
+    pub totals: Word,
+    /// Label of the record before (0 for none) and the sequence of its totals.
+    pub old_label: [Word; 2],
+    /// Label of the record after, likewise.
+    pub new_label: [Word; 2],
+}
+
+// SAFETY: words and locks only.
+unsafe impl Shared for Header {}
+// SAFETY: words and locks only.
+unsafe impl Shared for Stripe {}
+
+const _: () = assert!(size_of::<CommitIntent>() == CACHE_LINE);
+const _: () = assert!(size_of::<Counters>() == CACHE_LINE);
+const _: () = assert!(size_of::<StructureIntent>() == CACHE_LINE);
+const _: () = assert!(align_of::<Header>() == CACHE_LINE && PREAMBLE.is_multiple_of(CACHE_LINE));
+
+/// The sizes that a session is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Number of tasks.
+    pub capacity: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// Number of labels.
+    pub max_labels: usize,
+}
+
+impl Shape {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    /// `Value` naming the number and its range.
+    pub fn validate(self) -> Result<Self> {
+        let within = |name: &str, value: usize, low: usize, high: usize| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::Value(format!(
+                    "{name} {value} is not in the range {low} to {high}"
+                )))
+            }
+        };
+        within("capacity", self.capacity, 1, MAX_CAPACITY)?;
+        within("number of columns", self.columns, 0, MAX_COLUMNS)?;
+        within("max_labels", self.max_labels, 1, MAX_LABELS)?;
+        Ok(self)
+    }
+}
+
+/// Offsets, in bytes, and the numbers that follow from a [`Shape`].
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// What it was made from.
+    pub shape: Shape,
+    /// Number of stripes, a power of two; each has at least one slot.
+    pub stripes: usize,
+    /// Slots of a stripe.
+    pub per_stripe: usize,
+    /// Slots of a block, a power of two.
+    pub block: usize,
+    /// Blocks of a stripe.
+    pub blocks: usize,
+    /// Words of a record.
+    pub record_words: usize,
+    /// Labels including "none" (0) and "other" (the last).
+    pub labels: usize,
+    /// Offset of the header.
+    pub header: usize,
+    /// Offset of the stripes.
+    pub stripes_at: usize,
+    /// Offset of the label names.
+    pub label_names_at: usize,
+    /// Offset of the labels' hashes.
+    pub label_hashes_at: usize,
+    /// Offset of the labels' totals, stripe by stripe.
+    pub label_totals_at: usize,
+    /// Offset of the labels' sample counters, stripe by stripe.
+    pub label_samples_at: usize,
+    /// Offset of the index heads.
+    pub heads_at: usize,
+    /// Offset of the free-slot bits.
+    pub used_at: usize,
+    /// Offset of the blocks' weight sums.
+    pub block_weights_at: usize,
+    /// Offset of the blocks' task counts.
+    pub block_counts_at: usize,
+    /// Offset of the drawn words (liveness, presentations, weight), stripe by stripe.
+    pub drawn_at: usize,
+    /// Offset of the tasks' LP, stripe by stripe.
+    pub progress_at: usize,
+    /// Offset of the records.
+    pub records_at: usize,
+    /// Bytes in all.
+    pub bytes: usize,
+}
+
+impl Layout {
+    /// Lays a session out.
+    #[must_use]
+    pub fn new(shape: Shape) -> Self {
+        // A power of two, with at least one slot each.
+        let stripes = MAX_STRIPES.min(1 << shape.capacity.ilog2());
+        let per_stripe = shape.capacity.div_ceil(stripes);
+        let block = (per_stripe.isqrt().max(1)).next_power_of_two();
+        let blocks = per_stripe.div_ceil(block);
+        let record_words = RECORD_HEAD_WORDS + 2 * (FIELD_WORDS + shape.columns);
+        let labels = shape.max_labels + 2;
+        let mut end = PREAMBLE;
+        let mut region = |bytes: usize| {
+            let start = end.next_multiple_of(CACHE_LINE);
+            end = start + bytes;
+            start
+        };
+        let header = region(size_of::<Header>());
+        let stripes_at = region(stripes * size_of::<Stripe>());
+        let label_names_at = region(labels * LABEL_WORDS * 8);
+        let label_hashes_at = region(labels * 8);
+        let label_totals_at = region(stripes * labels * LABEL_TALLY_WORDS * 8);
+        let label_samples_at = region(stripes * labels * 8);
+        let heads_at = region(shape.capacity * 8);
+        let used_at = region(shape.capacity.div_ceil(64) * 8);
+        let block_weights_at = region(stripes * blocks * 8);
+        let block_counts_at = region(stripes * blocks * 8);
+        let drawn_at = region(stripes * per_stripe * 8);
+        let progress_at = region(stripes * per_stripe * 8);
+        let records_at = region(shape.capacity * record_words * 8);
+        Self {
+            shape,
+            stripes,
+            per_stripe,
+            block,
+            blocks,
+            record_words,
+            labels,
+            header,
+            stripes_at,
+            label_names_at,
+            label_hashes_at,
+            label_totals_at,
+            label_samples_at,
+            heads_at,
+            used_at,
+            block_weights_at,
+            block_counts_at,
+            drawn_at,
+            progress_at,
+            records_at,
+            bytes: end.next_multiple_of(4096),
+        }
+    }
+
+    /// Stripe of a slot.
+    #[inline]
+    #[must_use]
+    pub fn stripe_of(&self, slot: usize) -> usize {
+        slot & (self.stripes - 1)
+    }
+
+    /// Position of a slot in the dense arrays.
+    #[inline]
+    #[must_use]
+    pub fn dense(&self, slot: usize) -> usize {
+        self.stripe_of(slot) * self.per_stripe + (slot >> self.stripes.trailing_zeros())
+    }
+
+    /// Slot of a stripe's local number.
+    #[inline]
+    #[must_use]
+    pub fn slot(&self, stripe: usize, local: usize) -> usize {
+        (local << self.stripes.trailing_zeros()) | stripe
+    }
+}
+
+/// Words of a label's totals in one stripe: the latch's sequence and both copies.
+pub const LABEL_TALLY_WORDS: usize = 1 + 2 * TALLY_WORDS;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_and_dense_positions_correspond() {
+        for capacity in [1, 2, 3, 15, 16, 17, 1000, 4097] {
+            let layout = Layout::new(Shape {
+                capacity,
+                columns: 0,
+                max_labels: 4,
+            });
+            let mut seen = vec![false; layout.stripes * layout.per_stripe];
+            for slot in 0..capacity {
+                let dense = layout.dense(slot);
+                assert!(!std::mem::replace(&mut seen[dense], true));
+                let (stripe, local) = (dense / layout.per_stripe, dense % layout.per_stripe);
+                assert_eq!(layout.slot(stripe, local), slot);
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_takes_at_most_512_bytes() {
+        for columns in 0..=MAX_COLUMNS {
+            let bytes = |capacity| {
+                Layout::new(Shape {
+                    capacity,
+                    columns,
+                    max_labels: 256,
+                })
+                .bytes
+            };
+            assert!((bytes(2_000_000) - bytes(1_000_000)) / 1_000_000 <= 512);
+        }
+    }
+}

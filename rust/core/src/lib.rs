@@ -1,0 +1,43 @@
+//! The task tracker of Curricle: one table of tasks in shared memory, without Python.
+//!
+//! [`Session`] is the way in. Below it, arrows run one way: `session` -> `tracker`, `structure`,
+//! `sampling`, `checkpoint`, `verify` -> `commit` -> `index`, `labels`, `table` -> `latch`,
+//! `lock`, `tally` -> `layout`, `words` -> `segment`. `progress`, `rules`, `record` and `stream`
+//! know nobody.
+
+mod batches;
+mod checkpoint;
+mod commit;
+pub mod error;
+mod field;
+mod index;
+mod labels;
+pub mod latch;
+pub mod layout;
+mod local_fork;
+pub mod lock;
+pub mod progress;
+mod rebuild;
+pub mod record;
+mod record_words;
+pub mod rules;
+pub mod sampling;
+pub mod segment;
+pub mod session;
+pub mod stream;
+pub mod structure;
+mod table;
+pub mod tally;
+pub mod tracker;
+pub mod verify;
+pub mod words;
+
+pub use error::{Error, Result};
+pub use lock::set_interrupt_check;
+pub use record::TaskData;
+pub use rules::Rules;
+pub use sampling::Ticket;
+pub use session::{Session, SessionOptions};
+pub use stream::Stream;
+pub use structure::NewTask;
+pub use table::Table;

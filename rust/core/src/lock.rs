@@ -1,0 +1,216 @@
+//! A mutex between processes that survives the death of its holder.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::segment::Shared;
+use crate::words::Word;
+
+const MUTEX_WORDS: usize = 6;
+const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= MUTEX_WORDS * 8);
+
+/// Tries before a taker goes to sleep: the critical sections are shorter than a system call.
+const SPINS: u32 = 200;
+/// How long a taker sleeps before it looks for signals such as Ctrl-C.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// A robust, process-shared pthread mutex and the process id of its last taker, one cache line.
+#[repr(C, align(64))]
+pub struct RobustLock {
+    mutex: [Word; MUTEX_WORDS],
+    holder: Word,
+    spare: Word,
+}
+
+const _: () = assert!(size_of::<RobustLock>() == 64);
+
+// SAFETY: words only; as a mutex it is used through the pthread functions alone.
+unsafe impl Shared for RobustLock {}
+
+/// How a lock was had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The last holder released it.
+    Clean,
+    /// The last holder died with it: what it guards must be recovered first.
+    AfterDeath,
+}
+
+static INTERRUPT: OnceLock<fn() -> bool> = OnceLock::new();
+
+/// Names the function that says, between slices of a wait, whether to give it up.
+pub fn set_interrupt_check(check: fn() -> bool) {
+    INTERRUPT.get_or_init(|| check);
+}
+
+impl RobustLock {
+    fn raw(&self) -> *mut libc::pthread_mutex_t {
+        self.mutex
+            .as_ptr()
+            .cast::<libc::pthread_mutex_t>()
+            .cast_mut()
+    }
+
+    /// Makes the mutex anew. Nobody may hold it or wait for it.
+    pub fn initialise(&self) {
+        // SAFETY: the storage is large enough (asserted above), writable and 64-byte aligned; the
+        // attribute lives for the calls. The words are atomics, so the pointer may be written to.
+        unsafe {
+            let mut attributes = std::mem::zeroed::<libc::pthread_mutexattr_t>();
+            libc::pthread_mutexattr_init(&raw mut attributes);
+            libc::pthread_mutexattr_setpshared(&raw mut attributes, libc::PTHREAD_PROCESS_SHARED);
+            libc::pthread_mutexattr_setrobust(&raw mut attributes, libc::PTHREAD_MUTEX_ROBUST);
+            for word in &self.mutex {
+                word.set(0);
+            }
+            libc::pthread_mutex_init(self.raw(), &raw const attributes);
+            libc::pthread_mutexattr_destroy(&raw mut attributes);
+        }
+        self.holder.set(0);
+    }
+
+    /// Takes the lock within `limit`. After [`Taken::AfterDeath`] the caller recovers what the
+    /// lock guards and then calls [`Self::mark_consistent`].
+    ///
+    /// # Errors
+    /// `LockTimeout` naming the holder; `Interrupted` where the interrupt check says so.
+    #[inline]
+    pub fn lock(&self, what: &str, limit: Duration, pid: u32, waits: &Word) -> Result<Taken> {
+        // SAFETY: an initialised mutex.
+        let taken = match unsafe { libc::pthread_mutex_trylock(self.raw()) } {
+            0 => Taken::Clean,
+            libc::EOWNERDEAD => Taken::AfterDeath,
+            _ => self.wait(what, limit, waits)?,
+        };
+        self.holder.set(u64::from(pid));
+        Ok(taken)
+    }
+
+    #[cold]
+    fn wait(&self, what: &str, limit: Duration, waits: &Word) -> Result<Taken> {
+        for _ in 0..SPINS {
+            std::hint::spin_loop();
+            // SAFETY: an initialised mutex.
+            match unsafe { libc::pthread_mutex_trylock(self.raw()) } {
+                0 => return Ok(Taken::Clean),
+                libc::EOWNERDEAD => return Ok(Taken::AfterDeath),
+                _ => {}
+            }
+        }
+        waits.add(1);
+        let start = Instant::now();
+        loop {
+            let left = limit.saturating_sub(start.elapsed());
+            let until = deadline(left.min(SLICE));
+            // SAFETY: an initialised mutex and a valid time.
+            match unsafe { libc::pthread_mutex_timedlock(self.raw(), &raw const until) } {
+                0 => return Ok(Taken::Clean),
+                libc::EOWNERDEAD => return Ok(Taken::AfterDeath),
+                libc::ETIMEDOUT => {}
+                error => {
+                    return Err(Error::Session(format!(
+                        "{what} cannot be locked: {}",
+                        std::io::Error::from_raw_os_error(error)
+                    )));
+                }
+            }
+            if INTERRUPT.get().is_some_and(|check| check()) {
+                return Err(Error::Interrupted);
+            }
+            if start.elapsed() >= limit {
+                return Err(Error::LockTimeout {
+                    what: what.to_owned(),
+                    seconds: limit.as_secs_f64(),
+                    holder: match self.holder.get() {
+                        0 => "unknown".to_owned(),
+                        pid => pid.to_string(),
+                    },
+                });
+            }
+        }
+    }
+
+    /// Says that what the lock guards is whole again after a holder's death.
+    pub fn mark_consistent(&self) {
+        // SAFETY: called by the holder after EOWNERDEAD.
+        unsafe { libc::pthread_mutex_consistent(self.raw()) };
+    }
+
+    /// Releases the lock. Only for its holder.
+    #[inline]
+    pub fn unlock(&self) {
+        // SAFETY: called by the holder.
+        unsafe { libc::pthread_mutex_unlock(self.raw()) };
+    }
+}
+
+fn deadline(wait: Duration) -> libc::timespec {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a local.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
+    let nanos = now.tv_nsec + i64::from(wait.subsec_nanos());
+    libc::timespec {
+        tv_sec: now.tv_sec + wait.as_secs().cast_signed() + nanos / 1_000_000_000,
+        tv_nsec: nanos % 1_000_000_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock() -> Box<RobustLock> {
+        let lock = Box::new(RobustLock {
+            mutex: Default::default(),
+            holder: Word::default(),
+            spare: Word::default(),
+        });
+        lock.initialise();
+        lock
+    }
+
+    #[test]
+    fn a_timeout_names_the_holder() {
+        let (lock, waits) = (lock(), Word::default());
+        let limit = Duration::from_millis(60);
+        lock.lock("stripe 3", limit, 4242, &waits).unwrap();
+        std::thread::scope(|scope| {
+            let error = scope
+                .spawn(|| {
+                    lock.lock("stripe 3", limit, 1, &waits)
+                        .unwrap_err()
+                        .to_string()
+                })
+                .join()
+                .unwrap();
+            assert!(
+                error.contains("stripe 3") && error.contains("4242"),
+                "{error}"
+            );
+        });
+        lock.unlock();
+        assert_eq!(waits.get(), 1);
+    }
+
+    #[test]
+    fn a_dead_holder_hands_the_lock_on() {
+        let (lock, waits) = (lock(), Word::default());
+        let limit = Duration::from_secs(5);
+        std::thread::scope(|scope| {
+            // A thread that ends with the lock is, to the kernel, a holder that died.
+            scope.spawn(|| lock.lock("lock", limit, 1, &waits).unwrap());
+        });
+        assert_eq!(
+            lock.lock("lock", limit, 2, &waits).unwrap(),
+            Taken::AfterDeath
+        );
+        lock.mark_consistent();
+        lock.unlock();
+        assert_eq!(lock.lock("lock", limit, 2, &waits).unwrap(), Taken::Clean);
+        lock.unlock();
+    }
+}

@@ -1,0 +1,167 @@
+//! One task's record as plain numbers.
+
+use crate::error::{Error, Result};
+
+/// Most columns that an algorithm may declare for its own state.
+pub const MAX_COLUMNS: usize = 8;
+
+/// Largest magnitude of a score: its square, summed over 2^53 updates, stays far from overflow.
+pub const MAX_SCORE: f64 = 1e9;
+
+/// One task's record: a value, tied to no session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskData {
+    /// Key of the task; any value.
+    pub task_id: i64,
+    /// Tenancy of the task's slot; grows each time the slot is reused.
+    pub generation: u32,
+    /// Seconds since the epoch.
+    pub creation_time: f64,
+    /// Session tick of the last draw; 0 for never.
+    pub last_scheduled: u64,
+    /// Session tick of the last score; 0 for never.
+    pub last_completed: u64,
+    /// Episodes reported.
+    pub completion_count: u64,
+    /// Episodes started.
+    pub scheduled_count: u64,
+    /// Environment steps spent.
+    pub env_steps: u64,
+    /// EMA of the score, step `ema_alpha`.
+    pub reward_ema: f64,
+    /// EMA of the squared score, step `ema_alpha`.
+    pub ema_squared: f64,
+    /// EMA of \[score >= success_threshold\], step `ema_alpha`.
+    pub success_rate_ema: f64,
+    /// Sum of the scores.
+    pub total_score: f64,
+    /// Last score.
+    pub last_score: f64,
+    /// Fast EMA of the normalised score.
+    pub p_fast: f64,
+    /// Slow EMA of the normalised score.
+    pub p_slow: f64,
+    /// EMA of the raw score, step `ema_timescale`.
+    pub p_true: f64,
+    /// Baseline that normalises the score, in [0, 1).
+    pub random_baseline: f64,
+    /// Learning progress.
+    pub lp_score: f64,
+    /// What draws are proportional to.
+    pub weight: f64,
+    /// Score from which an episode counts as a success.
+    pub success_threshold: f64,
+    /// Seed of the task.
+    pub seed: u64,
+    /// Kind of the generator that made the task.
+    pub generator_type: f64,
+    /// Index into the session's label table; 0 for none.
+    pub label: u32,
+    /// An algorithm's own state, by the columns that the session declares.
+    pub columns: [f64; MAX_COLUMNS],
+}
+
+impl TaskData {
+    /// The record of a task that has neither been drawn nor scored.
+    pub fn new(task_id: i64) -> Self {
+        TaskData {
+            task_id,
+            generation: 0,
+            creation_time: 0.0,
+            last_scheduled: 0,
+            last_completed: 0,
+            completion_count: 0,
+            scheduled_count: 0,
+            env_steps: 0,
+            reward_ema: 0.0,
+            ema_squared: 0.0,
+            success_rate_ema: 0.0,
+            total_score: 0.0,
+            last_score: 0.0,
+            p_fast: 0.0,
+            p_slow: 0.0,
+            p_true: 0.0,
+            random_baseline: 0.0,
+            lp_score: 0.0,
+            weight: 0.0,
+            success_threshold: 0.5,
+            seed: 0,
+            generator_type: 0.0,
+            label: 0,
+            columns: [0.0; MAX_COLUMNS],
+        }
+    }
+
+    /// Mean of all scores; 0 without a score.
+    pub fn mean_score(&self) -> f64 {
+        if self.completion_count == 0 {
+            0.0
+        } else {
+            self.total_score / self.completion_count as f64
+        }
+    }
+
+    /// Variance of the score by its two EMAs; rounding never makes it negative.
+    pub fn variance(&self) -> f64 {
+        (self.ema_squared - self.reward_ema * self.reward_ema).max(0.0)
+    }
+}
+
+/// Refuses a score that is no finite number of magnitude at most [`MAX_SCORE`].
+#[inline]
+pub fn check_score(score: f64) -> Result<()> {
+    // A NaN compares false, so it is refused too.
+    if score.abs() <= MAX_SCORE {
+        Ok(())
+    } else {
+        Err(Error::Value(format!(
+            "score {score:?} is out of range: scores are finite and within [-1e9, 1e9]; \
+             scale the score, or leave the episode uncounted"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_up_to_the_limit_are_accepted() {
+        for score in [0.0, -0.0, 1.0, -1e9, 1e9, f64::MIN_POSITIVE] {
+            assert!(check_score(score).is_ok(), "{score}");
+        }
+    }
+
+    #[test]
+    fn scores_beyond_the_limit_are_named() {
+        for score in [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            1.000_001e9,
+            -1e10,
+        ] {
+            let message = check_score(score).unwrap_err().to_string();
+            assert!(message.contains(&format!("{score:?}")), "{message}");
+            assert!(message.contains("[-1e9, 1e9]"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_new_record_has_no_mean() {
+        assert_eq!(TaskData::new(7).mean_score(), 0.0);
+    }
+
+    #[test]
+    fn mean_and_variance_come_from_the_sums() {
+        let mut data = TaskData::new(7);
+        data.completion_count = 4;
+        data.total_score = 10.0;
+        data.reward_ema = 0.5;
+        data.ema_squared = 0.375;
+        assert_eq!(data.mean_score(), 2.5);
+        assert_eq!(data.variance(), 0.125);
+        data.ema_squared = 0.25 - 1e-17;
+        assert_eq!(data.variance(), 0.0);
+    }
+}

@@ -1,0 +1,354 @@
+//! Exact draws by weight from live data, and the choice of whom to evict.
+//!
+//! A draw goes down three levels: stripe, block, slot. Each level is a scan over integers, so the
+//! distribution is exact whenever no update is in flight; a scan that meets an update in flight
+//! may run off its end, and the draw starts again.
+
+use crate::commit::{LIVE, MOST_COMPLETIONS, WEIGHT, completions_of};
+use crate::error::{Error, Result};
+use crate::layout::MAX_STRIPES;
+use crate::rules::Law;
+use crate::stream::Stream;
+use crate::table::Table;
+use crate::tally::{COMPLETIONS_WORDS, TASKS_WORD, Tally, WEIGHT_WORD, weight_of};
+use crate::words::Word;
+
+/// Rejected proposals, or scans spoiled by updates, after which a draw takes one exact pass.
+const ATTEMPTS: usize = 64;
+
+/// What a draw hands out: a task and the tenancy of its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    /// The task.
+    pub task_id: i64,
+    /// Its slot.
+    pub slot: u32,
+    /// The slot's tenancy.
+    pub generation: u32,
+}
+
+/// What a draw is proportional to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Weight,
+    Count,
+}
+
+impl By {
+    #[inline]
+    fn of(self, drawn: u64) -> u64 {
+        match self {
+            Self::Weight => drawn & WEIGHT,
+            Self::Count => drawn >> 63,
+        }
+    }
+}
+
+/// The logistic function.
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// The word in which the running sum passes `target`, and what is left of `target` there.
+#[inline]
+fn locate(words: &[Word], mut target: u64, value: impl Fn(u64) -> u64) -> Option<(usize, u64)> {
+    const CHUNK: usize = 8;
+    let mut start = 0;
+    // Whole chunks are added up first: the sum has no branch in it.
+    for chunk in words.chunks(CHUNK) {
+        let sum: u64 = chunk.iter().map(|word| value(word.get())).sum();
+        if target < sum {
+            break;
+        }
+        target -= sum;
+        start += chunk.len();
+    }
+    for (i, word) in words[start..].iter().enumerate().take(CHUNK) {
+        let here = value(word.get());
+        if target < here {
+            return Some((start + i, target));
+        }
+        target -= here;
+    }
+    None
+}
+
+impl Table {
+    /// One slot by weight or by count. `None` if there is nothing to draw from, or if updates in
+    /// flight spoiled the scan (`Some(None)`).
+    #[inline]
+    fn pick(&self, stream: &mut Stream, by: By) -> Option<Option<usize>> {
+        let mut sums = [0_u64; MAX_STRIPES];
+        let mut total = 0_u128;
+        for (stripe, sum) in sums.iter_mut().enumerate().take(self.layout.stripes) {
+            *sum = self.totals(stripe).read(|copy| match by {
+                By::Weight => copy[WEIGHT_WORD].get(),
+                By::Count => copy[TASKS_WORD].get(),
+            });
+            total += u128::from(*sum);
+        }
+        if total == 0 {
+            return None;
+        }
+        let mut target = match u64::try_from(total) {
+            Ok(total) => u128::from(stream.below(total)),
+            Err(_) => stream.below_wide(total),
+        };
+        let mut stripe = 0;
+        while target >= u128::from(sums[stripe]) {
+            target -= u128::from(sums[stripe]);
+            stripe += 1;
+        }
+        let target = u64::try_from(target).expect("below the sum of a stripe");
+        let sums = match by {
+            By::Weight => self.block_weights(stripe),
+            By::Count => self.block_counts(stripe),
+        };
+        let slot = locate(sums, target, |sum| sum).and_then(|(block, rest)| {
+            let words = &self.drawn(stripe)[block * self.layout.block..];
+            let words = &words[..self.layout.block.min(words.len())];
+            let (local, _) = locate(words, rest, |word| by.of(word))?;
+            Some(self.layout.slot(stripe, block * self.layout.block + local))
+        });
+        Some(slot)
+    }
+
+    /// One slot by the law of the session; the outer `None` for an empty table.
+    #[inline]
+    fn propose(
+        &self,
+        stream: &mut Stream,
+        moments: &mut Option<(f64, f64)>,
+    ) -> Option<Option<usize>> {
+        let floor = self.rules.floor;
+        let uniform = floor > 0.0 && stream.next_f64() < floor;
+        match self.rules.law {
+            Law::Proportional if !uniform => self
+                .pick(stream, By::Weight)
+                .or_else(|| self.pick(stream, By::Count)),
+            Law::Sigmoid if !uniform => {
+                let (mean, deviation) =
+                    *moments.get_or_insert_with(|| self.fold().progress_moments());
+                for _ in 0..ATTEMPTS {
+                    let Some(slot) = self.pick(stream, By::Count)? else {
+                        continue;
+                    };
+                    if deviation == 0.0 {
+                        return Some(Some(slot));
+                    }
+                    let progress = self.progress(self.layout.stripe_of(slot))
+                        [slot >> self.layout.stripes.trailing_zeros()]
+                    .get_f64();
+                    let accepted =
+                        sigmoid(self.rules.amplification * (progress - mean) / deviation);
+                    if stream.next_f64() < accepted {
+                        return Some(Some(slot));
+                    }
+                }
+                self.pick_exactly(stream, false)
+            }
+            _ => self.pick(stream, By::Count),
+        }
+    }
+
+    /// One slot from a copy of the whole distribution.
+    #[cold]
+    fn pick_exactly(&self, stream: &mut Stream, with_floor: bool) -> Option<Option<usize>> {
+        let (slots, shares) = self.shares(with_floor);
+        let last = slots.last()?;
+        let mut target = stream.next_f64() * shares.iter().sum::<f64>();
+        for (slot, share) in slots.iter().zip(&shares) {
+            if target < *share {
+                return Some(Some(*slot));
+            }
+            target -= share;
+        }
+        Some(Some(*last))
+    }
+
+    /// Draws one task and counts it as scheduled.
+    ///
+    /// # Errors
+    /// `Empty` where there is no task.
+    #[inline]
+    pub fn draw(&self, stream: &mut Stream) -> Result<Ticket> {
+        let mut moments = None;
+        let mut attempts = 0;
+        loop {
+            let proposed = if attempts < ATTEMPTS {
+                self.propose(stream, &mut moments)
+            } else {
+                self.pick_exactly(stream, true)
+            };
+            attempts += 1;
+            let slot = match proposed {
+                None => return Err(Error::Empty),
+                Some(None) => continue,
+                Some(Some(slot)) => slot,
+            };
+            if let Some(ticket) = self.hand_out(slot) {
+                return Ok(ticket);
+            }
+        }
+    }
+
+    /// Counts the tenant of a slot as scheduled; `None` if it is gone meanwhile.
+    #[inline]
+    fn hand_out(&self, slot: usize) -> Option<Ticket> {
+        let record = self.record(slot);
+        let tenant = record.tenant();
+        let stripe = self.layout.stripe_of(slot);
+        let completions = self.totals(stripe).read(|copy| {
+            COMPLETIONS_WORDS
+                .map(|word| copy[word].get())
+                .iter()
+                .sum::<u64>()
+        });
+        let tick = (completions + 1) * self.layout.stripes as u64;
+        if !tenant.live || !record.schedule(tenant.generation, tick) {
+            return None;
+        }
+        self.label_samples(stripe, tenant.label as usize).add(1);
+        Some(Ticket {
+            task_id: tenant.task_id,
+            slot: u32::try_from(slot).expect("slots are below 2^26"),
+            generation: tenant.generation,
+        })
+    }
+
+    /// Draws `n` different tasks, one after the other without putting back.
+    ///
+    /// By the exponential jumps of Efraimidis and Spirakis (2006, algorithm A): the `n` smallest
+    /// of -ln(u) / p.
+    ///
+    /// # Errors
+    /// `Value` where fewer than `n` tasks have a positive probability.
+    pub fn draw_distinct(&self, stream: &mut Stream, n: usize) -> Result<Vec<Ticket>> {
+        let (slots, shares) = self.shares(true);
+        let mut keys: Vec<(f64, usize)> = slots
+            .iter()
+            .zip(&shares)
+            .filter(|(_, share)| **share > 0.0)
+            .map(|(slot, share)| (-(1.0 - stream.next_f64()).ln() / share, *slot))
+            .collect();
+        if keys.len() < n {
+            return Err(Error::Value(format!(
+                "{n} different tasks were asked for, but only {} can be drawn; \
+                 ask for fewer or draw with replacement",
+                keys.len()
+            )));
+        }
+        keys.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let tickets: Vec<Ticket> = keys
+            .iter()
+            .filter_map(|(_, slot)| self.hand_out(*slot))
+            .take(n)
+            .collect();
+        Ok(tickets)
+    }
+
+    /// Live slots and the exact distribution over them (with or without its uniform floor).
+    #[must_use]
+    pub fn shares(&self, with_floor: bool) -> (Vec<usize>, Vec<f64>) {
+        let (mean, deviation) = if self.rules.law == Law::Sigmoid {
+            self.fold().progress_moments()
+        } else {
+            (0.0, 0.0)
+        };
+        let mut slots = Vec::with_capacity(self.len());
+        let mut shares = Vec::with_capacity(slots.capacity());
+        let shift = self.layout.stripes.trailing_zeros();
+        let mut sum = 0.0;
+        let drawn: Vec<&[Word]> = (0..self.layout.stripes).map(|s| self.drawn(s)).collect();
+        for slot in 0..self.layout.shape.capacity {
+            let (stripe, local) = (self.layout.stripe_of(slot), slot >> shift);
+            let word = drawn[stripe][local].get();
+            if word & LIVE == 0 {
+                continue;
+            }
+            let weight = match self.rules.law {
+                Law::Proportional => weight_of(word & WEIGHT),
+                Law::Sigmoid if deviation > 0.0 => sigmoid(
+                    self.rules.amplification * (self.progress(stripe)[local].get_f64() - mean)
+                        / deviation,
+                ),
+                _ => 1.0,
+            };
+            sum += weight;
+            slots.push(slot);
+            shares.push(weight);
+        }
+        let uniform = 1.0 / slots.len() as f64;
+        let floor = if with_floor { self.rules.floor } else { 0.0 };
+        for share in &mut shares {
+            *share = if sum > 0.0 {
+                (1.0 - floor) * *share / sum + floor * uniform
+            } else {
+                uniform
+            };
+        }
+        (slots, shares)
+    }
+
+    /// The task of least LP among those with at least `min_presentations` completions, if fewer
+    /// than the share `percentile` of all tasks have a lower LP.
+    #[must_use]
+    pub fn choose_eviction(&self, min_presentations: u64, percentile: f64) -> Option<i64> {
+        let mut best: Option<(f64, usize)> = None;
+        for stripe in 0..self.layout.stripes {
+            let (drawn, progress) = (self.drawn(stripe), self.progress(stripe));
+            for (local, (word, value)) in drawn.iter().zip(progress).enumerate() {
+                let (word, value) = (word.get(), value.get_f64());
+                if word & LIVE == 0 || best.is_some_and(|(least, _)| value >= least) {
+                    continue;
+                }
+                let slot = self.layout.slot(stripe, local);
+                let completions = match completions_of(word) {
+                    MOST_COMPLETIONS => self.record(slot).load().1.completion_count,
+                    exact => exact,
+                };
+                if completions >= min_presentations {
+                    best = Some((value, slot));
+                }
+            }
+        }
+        let (least, slot) = best?;
+        if percentile < 1.0 {
+            let (mut lower, mut all) = (0_u32, 0_u32);
+            for stripe in 0..self.layout.stripes {
+                for (word, value) in self.drawn(stripe).iter().zip(self.progress(stripe)) {
+                    let live = u32::from(word.get() & LIVE != 0);
+                    all += live;
+                    lower += live & u32::from(value.get_f64() < least);
+                }
+            }
+            if f64::from(lower) >= percentile * f64::from(all) {
+                return None;
+            }
+        }
+        let tenant = self.record(slot).tenant();
+        tenant.live.then_some(tenant.task_id)
+    }
+
+    /// Draws of tasks of a label.
+    #[must_use]
+    pub fn samples(&self, label: usize) -> u64 {
+        (0..self.layout.stripes)
+            .map(|stripe| self.label_samples(stripe, label).get())
+            .sum()
+    }
+
+    /// Draws of all tasks.
+    #[must_use]
+    pub fn scheduled(&self) -> u64 {
+        (0..self.layout.labels)
+            .map(|label| self.samples(label))
+            .sum()
+    }
+
+    /// Weights of the session in all.
+    #[must_use]
+    pub fn weight_sum(tally: &Tally) -> f64 {
+        tally.live.weight as f64 / (1.0 / weight_of(1))
+    }
+}

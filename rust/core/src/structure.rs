@@ -1,0 +1,354 @@
+//! Changes of the set of tasks: creation, removal, labels. One holder at a time, in any process.
+//!
+//! The intent says what the holder is about to do; whoever gets the lock after its death finishes
+//! it. Every step may be repeated.
+
+use crate::commit::{Change, Old};
+use crate::error::{Error, Result};
+use crate::lock::Taken;
+use crate::progress;
+use crate::record::TaskData;
+use crate::record_words::{Record, Tenant};
+use crate::table::Table;
+
+/// What a structure change is about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Plan {
+    /// A task moves into a slot.
+    Create = 1,
+    /// A task is removed.
+    Remove = 2,
+    /// A task is evicted.
+    Evict = 3,
+    /// A label is folded into "other".
+    Fold = 4,
+    /// Everything is wiped, and perhaps loaded.
+    Load = 5,
+}
+
+/// What the creator of a task may set.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NewTask<'a> {
+    /// Threshold of a success; the rules' where it is not given.
+    pub success_threshold: Option<f64>,
+    /// Seed of the task.
+    pub seed: Option<u64>,
+    /// Kind of generator; the rules' where it is not given.
+    pub generator_type: Option<f64>,
+    /// Label.
+    pub label: Option<&'a str>,
+}
+
+/// The structure lock, held.
+pub struct StructureGuard<'a> {
+    pub(crate) table: &'a Table,
+}
+
+impl Drop for StructureGuard<'_> {
+    fn drop(&mut self) {
+        self.table.header().structure.unlock();
+    }
+}
+
+impl Table {
+    /// Takes the structure lock, after finishing what a dead holder left.
+    ///
+    /// # Errors
+    /// `LockTimeout`, `Interrupted`.
+    pub fn lock_structure(&self) -> Result<StructureGuard<'_>> {
+        let lock = &self.header().structure;
+        let taken = self.take(lock, "the session's structure lock")?;
+        if taken == Taken::AfterDeath {
+            lock.mark_consistent();
+        }
+        let guard = StructureGuard { table: self };
+        // Not only after a death: a recovery that timed out on a stripe leaves its plan as well.
+        guard.recover()?;
+        Ok(guard)
+    }
+}
+
+fn now() -> f64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |age| age.as_secs_f64())
+}
+
+impl StructureGuard<'_> {
+    pub(crate) fn begin(&self, plan: Plan, task_id: i64, subject: usize) {
+        let intent = &self.table.header().intent;
+        intent.task_id.set(task_id.cast_unsigned());
+        intent.subject.set(subject as u64);
+        intent.plan.publish(plan as u64);
+    }
+
+    pub(crate) fn finish(&self) {
+        self.table.header().intent.plan.publish(0);
+    }
+
+    fn recover(&self) -> Result<()> {
+        let intent = &self.table.header().intent;
+        let task_id = intent.task_id.get().cast_signed();
+        let subject = usize::try_from(intent.subject.get()).expect("was a usize");
+        match intent.plan.observe() {
+            0 => Ok(()),
+            plan if plan == Plan::Create as u64 => {
+                self.finish_create(task_id, subject)?;
+                self.finish();
+                Ok(())
+            }
+            plan if plan == Plan::Remove as u64 => self.take_out(task_id, subject, false),
+            plan if plan == Plan::Evict as u64 => self.take_out(task_id, subject, true),
+            plan if plan == Plan::Fold as u64 => self.fold(subject),
+            _ => {
+                self.wipe()?;
+                self.finish();
+                Ok(())
+            }
+        }
+    }
+
+    fn finish_create(&self, task_id: i64, slot: usize) -> Result<()> {
+        let table = self.table;
+        let guard = table.lock_stripe(table.layout.stripe_of(slot))?;
+        let tenant = table.record(slot).owned_tenant();
+        drop(guard);
+        let live = tenant.live && tenant.task_id == task_id;
+        self.mark_used(slot, tenant.live);
+        if live && !table.is_linked(task_id, slot) {
+            table.link(task_id, slot);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn mark_used(&self, slot: usize, used: bool) {
+        let (word, bit) = (&self.table.used()[slot / 64], 1 << (slot % 64));
+        if used {
+            word.set(word.get() | bit);
+        } else {
+            let hint = &self.table.header().intent.free_hint;
+            hint.set(hint.get().min(slot as u64 / 64));
+            word.set(word.get() & !bit);
+        }
+    }
+
+    fn lowest_free_slot(&self) -> Result<usize> {
+        let hint = &self.table.header().intent.free_hint;
+        let capacity = self.table.layout.shape.capacity;
+        let first = usize::try_from(hint.get()).expect("was a usize");
+        for (i, word) in self.table.used().iter().enumerate().skip(first) {
+            let slot = i * 64 + word.get().trailing_ones() as usize;
+            if word.get() != u64::MAX && slot < capacity {
+                hint.set(i as u64);
+                return Ok(slot);
+            }
+        }
+        Err(Error::Capacity { capacity })
+    }
+
+    /// Creates a task; `None` if it is there already.
+    ///
+    /// # Errors
+    /// `Capacity`, `Labels`, `Value`, `LockTimeout`.
+    pub fn create(&self, task_id: i64, new: &NewTask) -> Result<Option<usize>> {
+        if self.table.find(task_id).is_some() {
+            return Ok(None);
+        }
+        let mut data = self.table.fresh(task_id, new)?;
+        // Before the label is interned, so that a full table leaves no label behind.
+        self.lowest_free_slot()?;
+        data.label = self.intern(new.label)?;
+        self.settle(&mut data).map(Some)
+    }
+
+    /// Moves a record into the lowest free slot; `data` gets its generation and its weight.
+    ///
+    /// # Errors
+    /// `Capacity`, `Value`, `LockTimeout`.
+    pub(crate) fn settle(&self, data: &mut TaskData) -> Result<usize> {
+        let table = self.table;
+        let slot = self.lowest_free_slot()?;
+        let guard = table.lock_stripe(table.layout.stripe_of(slot))?;
+        let record = table.record(slot);
+        let (tenant, before) = record.load_owned();
+        let old = Old::of(tenant, &before);
+        data.generation = tenant.generation.wrapping_add(1);
+        data.weight = progress::weigh(&table.rules, data);
+        self.begin(Plan::Create, data.task_id, slot);
+        record.set_schedule(data.generation, data.scheduled_count, data.last_scheduled);
+        if let Err(error) = guard.commit(slot, &old, data, Change::Create) {
+            self.finish();
+            return Err(error);
+        }
+        drop(guard);
+        self.mark_used(slot, true);
+        table.link(data.task_id, slot);
+        self.finish();
+        Ok(slot)
+    }
+
+    /// Removes or evicts a task; false if it is not there.
+    ///
+    /// # Errors
+    /// `LockTimeout`.
+    pub fn remove(&self, task_id: i64, evict: bool) -> Result<bool> {
+        let Some(slot) = self.table.find(task_id) else {
+            return Ok(false);
+        };
+        let plan = if evict { Plan::Evict } else { Plan::Remove };
+        self.begin(plan, task_id, slot);
+        self.take_out(task_id, slot, evict)?;
+        Ok(true)
+    }
+
+    /// Does what a removal has planned, or what is left of it.
+    fn take_out(&self, task_id: i64, slot: usize, evict: bool) -> Result<()> {
+        let table = self.table;
+        let guard = table.lock_stripe(table.layout.stripe_of(slot))?;
+        let record = table.record(slot);
+        table.unlink(task_id, slot);
+        let (tenant, mut gone) = record.load_owned();
+        if tenant.live && tenant.task_id == task_id {
+            let old = Old::of(tenant, &gone);
+            let scheduled = record.freeze(tenant.generation, &table.header().intent.scheduled);
+            gone.lp_score = 0.0;
+            gone.weight = 0.0;
+            let change = if evict {
+                Change::Evict { scheduled }
+            } else {
+                Change::Remove { scheduled }
+            };
+            guard.commit(slot, &old, &mut gone, change)?;
+        }
+        drop(guard);
+        self.mark_used(slot, false);
+        self.finish();
+        Ok(())
+    }
+
+    /// Gives a task another label, or none; false if it is not there.
+    ///
+    /// # Errors
+    /// `Labels`, `Value`, `LockTimeout`.
+    pub fn set_label(&self, task_id: i64, label: Option<&str>) -> Result<bool> {
+        let table = self.table;
+        let Some(slot) = table.find(task_id) else {
+            return Ok(false);
+        };
+        let label = self.intern(label)?;
+        let guard = table.lock_stripe(table.layout.stripe_of(slot))?;
+        let (tenant, mut data) = table.record(slot).load_owned();
+        let old = Old::of(tenant, &data);
+        data.label = label;
+        guard.commit(slot, &old, &mut data, Change::Update)?;
+        Ok(true)
+    }
+
+    /// Writes a whole record: fields of a task that is there, or a new task.
+    ///
+    /// # Errors
+    /// `Capacity`, `Labels`, `Value`, `LockTimeout`.
+    pub fn write(&self, data: &TaskData, label: Option<&str>) -> Result<()> {
+        let table = self.table;
+        let mut new = data.clone();
+        let Some(slot) = table.find(data.task_id) else {
+            self.lowest_free_slot()?;
+            new.label = self.intern(label)?;
+            return self.settle(&mut new).map(|_| ());
+        };
+        new.label = self.intern(label)?;
+        let guard = table.lock_stripe(table.layout.stripe_of(slot))?;
+        let record = table.record(slot);
+        let (tenant, before) = record.load_owned();
+        let old = Old::of(tenant, &before);
+        new.generation = tenant.generation;
+        new.weight = progress::weigh(&table.rules, &new);
+        guard.commit(slot, &old, &mut new, Change::Update)?;
+        record.set_schedule(new.generation, data.scheduled_count, data.last_scheduled);
+        Ok(())
+    }
+
+    /// Takes every task, label and total away. Plan `Load` stays in force until the caller
+    /// finishes it, so that a death in a load that follows leaves an empty table, not half a one.
+    ///
+    /// # Errors
+    /// `LockTimeout`, before anything is changed.
+    pub(crate) fn wipe(&self) -> Result<()> {
+        let table = self.table;
+        let guards = (0..table.layout.stripes)
+            .map(|stripe| table.lock_stripe(stripe))
+            .collect::<Result<Vec<_>>>()?;
+        self.begin(Plan::Load, 0, 0);
+        for head in table.heads() {
+            head.publish(0);
+        }
+        table.header().intent.index_version.add(1);
+        for guard in &guards {
+            guard.wipe();
+        }
+        for word in table.used() {
+            word.set(0);
+        }
+        table.header().intent.free_hint.set(0);
+        table.header().intent.label_generation.add(1);
+        for label in 1..table.other_label() {
+            table.free_label(label);
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    /// The record of a task that nobody has played.
+    fn fresh(&self, task_id: i64, new: &NewTask) -> Result<TaskData> {
+        let mut data = TaskData::new(task_id);
+        data.creation_time = now();
+        data.success_threshold = new
+            .success_threshold
+            .unwrap_or(self.rules.success_threshold);
+        data.generator_type = new.generator_type.unwrap_or(self.rules.generator_type);
+        data.seed = new.seed.unwrap_or(0);
+        for (name, value) in [
+            ("success_threshold", data.success_threshold),
+            ("generator_type", data.generator_type),
+        ] {
+            if !value.is_finite() {
+                return Err(Error::Value(format!(
+                    "{name} {value} is not a finite number"
+                )));
+            }
+        }
+        Ok(data)
+    }
+
+    /// Tasks that live in some slots.
+    #[must_use]
+    pub fn task_ids_of(&self, slots: &[usize]) -> Vec<i64> {
+        let (chunks, rest) = slots.as_chunks::<32>();
+        let mut ids = Vec::with_capacity(slots.len());
+        for chunk in chunks {
+            ids.extend(Record::task_ids(&chunk.map(|slot| self.record(slot))));
+        }
+        ids.extend(rest.iter().map(|slot| self.record(*slot).tenant().task_id));
+        ids
+    }
+
+    /// Slots with a live task, by their order, with the tenant of each.
+    pub fn live_slots(&self) -> impl Iterator<Item = (usize, Tenant)> + '_ {
+        self.used().iter().enumerate().flat_map(move |(i, word)| {
+            let mut bits = word.get();
+            std::iter::from_fn(move || {
+                while bits != 0 {
+                    let slot = i * 64 + bits.trailing_zeros() as usize;
+                    bits &= bits - 1;
+                    let tenant = self.record(slot).tenant();
+                    if tenant.live {
+                        return Some((slot, tenant));
+                    }
+                }
+                None
+            })
+        })
+    }
+}

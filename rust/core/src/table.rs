@@ -1,0 +1,289 @@
+//! A session's memory, seen as its parts.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::latch::Latch;
+use crate::layout::{Header, LABEL_TALLY_WORDS, LABEL_WORDS, Layout, Stripe};
+use crate::lock::{RobustLock, Taken};
+use crate::record_words::Record;
+use crate::rules::Rules;
+use crate::segment::{self, Mapping, Segment, Shared};
+use crate::tally::{TASKS_WORD, Tally};
+use crate::words::Word;
+
+/// The parts of a mapped session.
+pub struct Table {
+    /// Where everything lies.
+    pub layout: Layout,
+    /// The session's rules.
+    pub rules: Rules,
+    /// How long a lock is waited for.
+    pub lock_timeout: Duration,
+    parts: Parts,
+    pid: AtomicU32,
+    pid_generation: AtomicU32,
+    // Last, so that it is unmapped after everything that points into it.
+    segment: Segment,
+}
+
+/// References into the mapping. They are as long-lived as the segment beside them, which the
+/// compiler cannot know; they never leave [`Table`] but through methods that borrow it.
+struct Parts {
+    header: &'static Header,
+    stripes: &'static [Stripe],
+    label_names: &'static [Word],
+    label_hashes: &'static [Word],
+    label_totals: &'static [Word],
+    label_samples: &'static [Word],
+    heads: &'static [Word],
+    used: &'static [Word],
+    block_weights: &'static [Word],
+    block_counts: &'static [Word],
+    drawn: &'static [Word],
+    progress: &'static [Word],
+    records: &'static [Word],
+}
+
+impl Parts {
+    fn new(mapping: &Mapping, layout: &Layout) -> Self {
+        fn part<T: Shared>(mapping: &Mapping, offset: usize, count: usize) -> &'static [T] {
+            // SAFETY: see `Parts`: the segment outlives every use of the reference.
+            unsafe { std::mem::transmute::<&[T], &'static [T]>(mapping.slice(offset, count)) }
+        }
+        let words = |offset, count| part::<Word>(mapping, offset, count);
+        let dense = layout.stripes * layout.per_stripe;
+        let blocks = layout.stripes * layout.blocks;
+        let labels = layout.stripes * layout.labels;
+        Self {
+            header: &part::<Header>(mapping, layout.header, 1)[0],
+            stripes: part(mapping, layout.stripes_at, layout.stripes),
+            label_names: words(layout.label_names_at, layout.labels * LABEL_WORDS),
+            label_hashes: words(layout.label_hashes_at, layout.labels),
+            label_totals: words(layout.label_totals_at, labels * LABEL_TALLY_WORDS),
+            label_samples: words(layout.label_samples_at, labels),
+            heads: words(layout.heads_at, layout.shape.capacity),
+            used: words(layout.used_at, layout.shape.capacity.div_ceil(64)),
+            block_weights: words(layout.block_weights_at, blocks),
+            block_counts: words(layout.block_counts_at, blocks),
+            drawn: words(layout.drawn_at, dense),
+            progress: words(layout.progress_at, dense),
+            records: words(
+                layout.records_at,
+                layout.shape.capacity * layout.record_words,
+            ),
+        }
+    }
+}
+
+impl Table {
+    /// Views a segment that was laid out as `layout`.
+    #[must_use]
+    pub fn new(segment: Segment, layout: Layout, rules: Rules, lock_timeout: Duration) -> Self {
+        Self {
+            parts: Parts::new(segment.mapping(), &layout),
+            layout,
+            rules,
+            lock_timeout,
+            pid: AtomicU32::new(std::process::id()),
+            pid_generation: AtomicU32::new(segment::fork_generation()),
+            segment,
+        }
+    }
+
+    /// The mapping itself.
+    #[must_use]
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// Called at the start of whatever changes the session: attaches anew after a fork.
+    ///
+    /// # Errors
+    /// `Session` for a read-only handle, a closed one, or a session that is gone.
+    #[inline]
+    pub fn enter(&self) -> Result<()> {
+        if self.segment.is_read_only() {
+            return Err(Error::Session(
+                "the session was opened read-only; open it with mode=\"attach\" to change it"
+                    .to_owned(),
+            ));
+        }
+        self.segment.ensure_attached()
+    }
+
+    #[inline]
+    fn pid(&self) -> u32 {
+        let generation = segment::fork_generation();
+        if self.pid_generation.load(Ordering::Relaxed) != generation {
+            self.pid.store(std::process::id(), Ordering::Relaxed);
+            self.pid_generation.store(generation, Ordering::Relaxed);
+        }
+        self.pid.load(Ordering::Relaxed)
+    }
+
+    /// Takes a lock of the session; whoever gets it after a death counts the recovery.
+    #[inline]
+    pub(crate) fn take(&self, lock: &RobustLock, what: &str) -> Result<Taken> {
+        let counters = &self.header().counters;
+        let taken = lock.lock(what, self.lock_timeout, self.pid(), &counters.lock_waits)?;
+        if taken == Taken::AfterDeath {
+            counters.recoveries.add(1);
+        }
+        Ok(taken)
+    }
+
+    /// The session's facts.
+    #[inline]
+    pub fn header(&self) -> &Header {
+        self.parts.header
+    }
+
+    /// The stripes.
+    #[inline]
+    pub fn stripes(&self) -> &[Stripe] {
+        self.parts.stripes
+    }
+
+    /// The latch over a stripe's totals.
+    #[inline]
+    pub fn totals(&self, stripe: usize) -> Latch<'_> {
+        let stripe = &self.parts.stripes[stripe];
+        Latch::new(&stripe.sequence, &stripe.totals)
+    }
+
+    /// The latch over a label's totals in a stripe.
+    #[inline]
+    pub fn label_totals(&self, stripe: usize, label: usize) -> Latch<'_> {
+        let at = (stripe * self.layout.labels + label) * LABEL_TALLY_WORDS;
+        let words = &self.parts.label_totals[at..at + LABEL_TALLY_WORDS];
+        Latch::new(&words[0], &words[1..])
+    }
+
+    /// Draws of tasks of a label in a stripe.
+    #[inline]
+    pub fn label_samples(&self, stripe: usize, label: usize) -> &Word {
+        &self.parts.label_samples[stripe * self.layout.labels + label]
+    }
+
+    /// A label's state and text.
+    pub fn label_words(&self, label: usize) -> &[Word] {
+        &self.parts.label_names[label * LABEL_WORDS..(label + 1) * LABEL_WORDS]
+    }
+
+    /// Hashes of the labels' texts, 0 for a free one.
+    pub fn label_hashes(&self) -> &[Word] {
+        self.parts.label_hashes
+    }
+
+    /// Heads of the index's chains.
+    #[inline]
+    pub fn heads(&self) -> &[Word] {
+        self.parts.heads
+    }
+
+    /// One bit a slot: 1 for used.
+    pub fn used(&self) -> &[Word] {
+        self.parts.used
+    }
+
+    /// A record.
+    #[inline]
+    pub fn record(&self, slot: usize) -> Record<'_> {
+        let n = self.layout.record_words;
+        Record::new(&self.parts.records[slot * n..(slot + 1) * n])
+    }
+
+    /// The drawn words of a stripe.
+    #[inline]
+    pub fn drawn(&self, stripe: usize) -> &[Word] {
+        let n = self.layout.per_stripe;
+        &self.parts.drawn[stripe * n..(stripe + 1) * n]
+    }
+
+    /// The LP of a stripe's tasks.
+    #[inline]
+    pub fn progress(&self, stripe: usize) -> &[Word] {
+        let n = self.layout.per_stripe;
+        &self.parts.progress[stripe * n..(stripe + 1) * n]
+    }
+
+    /// The weight sums of a stripe's blocks.
+    #[inline]
+    pub fn block_weights(&self, stripe: usize) -> &[Word] {
+        let n = self.layout.blocks;
+        &self.parts.block_weights[stripe * n..(stripe + 1) * n]
+    }
+
+    /// The task counts of a stripe's blocks.
+    #[inline]
+    pub fn block_counts(&self, stripe: usize) -> &[Word] {
+        let n = self.layout.blocks;
+        &self.parts.block_counts[stripe * n..(stripe + 1) * n]
+    }
+
+    /// Totals of the whole session.
+    pub fn fold(&self) -> Tally {
+        let mut sum = Tally::default();
+        for stripe in 0..self.layout.stripes {
+            sum.add(&self.totals(stripe).read(Tally::load));
+        }
+        sum
+    }
+
+    /// Totals of one label in the whole session.
+    pub fn fold_label(&self, label: usize) -> Tally {
+        let mut sum = Tally::default();
+        for stripe in 0..self.layout.stripes {
+            let latch = self.label_totals(stripe, label);
+            if !latch.is_untouched() {
+                sum.add(&latch.read(Tally::load));
+            }
+        }
+        sum
+    }
+
+    /// Number of live tasks.
+    #[inline]
+    pub fn len(&self) -> usize {
+        let count: u64 = (0..self.layout.stripes)
+            .map(|stripe| self.totals(stripe).read(|copy| copy[TASKS_WORD].get()))
+            .sum();
+        usize::try_from(count).expect("at most the capacity")
+    }
+
+    /// Whether there are no tasks.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Highest less lowest score of the session, after `score`; 1 where the rules bound scores.
+    #[inline]
+    pub fn note_score(&self, score: f64) -> f64 {
+        if self.rules.score_range.is_some() {
+            return 1.0;
+        }
+        let [lowest, highest] = &self.header().score_range;
+        let low = widen(lowest, score, |new, old| new < old);
+        let high = widen(highest, score, |new, old| new > old);
+        high - low
+    }
+}
+
+/// Moves a bound to `score` where `beyond` says so, or where there is none yet; the bound after.
+#[inline]
+fn widen(bound: &Word, score: f64, beyond: impl Fn(f64, f64) -> bool) -> f64 {
+    let mut bits = bound.get();
+    loop {
+        let current = f64::from_bits(bits);
+        if !(current.is_nan() || beyond(score, current)) {
+            return current;
+        }
+        match bound.exchange(bits, score.to_bits()) {
+            Ok(_) => return score,
+            Err(found) => bits = found,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! From errors of the core to Python exceptions.
+
+use curricle_core::Error;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::prelude::*;
+
+use crate::calls::take_raised;
+
+mod python {
+    use pyo3::import_exception;
+
+    import_exception!(curricle.errors, CapacityError);
+    import_exception!(curricle.errors, CheckpointError);
+    import_exception!(curricle.errors, EmptyTableError);
+    import_exception!(curricle.errors, LockTimeoutError);
+    import_exception!(curricle.errors, SessionError);
+    import_exception!(curricle.errors, UnknownTaskError);
+}
+
+/// The Python exception for an error of the core.
+#[cold]
+pub fn to_python(error: Error) -> PyErr {
+    let message = error.to_string();
+    match error {
+        Error::Value(_) => PyValueError::new_err(message),
+        Error::Capacity { .. } | Error::Labels { .. } => python::CapacityError::new_err(message),
+        Error::UnknownTask(_) => python::UnknownTaskError::new_err(message),
+        Error::Empty => python::EmptyTableError::new_err(message),
+        Error::Session(_) => python::SessionError::new_err(message),
+        Error::LockTimeout { .. } => python::LockTimeoutError::new_err(message),
+        Error::Interrupted => {
+            take_raised().unwrap_or_else(|| PyKeyboardInterrupt::new_err(message))
+        }
+        Error::Checkpoint { .. } => python::CheckpointError::new_err(message),
+    }
+}
