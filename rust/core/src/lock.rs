@@ -37,10 +37,11 @@ pub enum Taken {
     AfterDeath,
 }
 
-static INTERRUPT: OnceLock<fn() -> bool> = OnceLock::new();
+static INTERRUPT: OnceLock<fn(Duration) -> bool> = OnceLock::new();
 
-/// Names the function that says, between slices of a wait, whether to give it up.
-pub fn set_interrupt_check(check: fn() -> bool) {
+/// Names the function that is asked before each slice of a wait, with the time slept so far,
+/// whether to give the wait up.
+pub fn set_interrupt_check(check: fn(Duration) -> bool) {
     INTERRUPT.get_or_init(|| check);
 }
 
@@ -98,11 +99,16 @@ impl RobustLock {
                 _ => {}
             }
         }
-        waits.add(1);
         let start = Instant::now();
+        let mut slept = Duration::ZERO;
         loop {
-            let left = limit.saturating_sub(start.elapsed());
-            let until = deadline(left.min(SLICE));
+            if INTERRUPT.get().is_some_and(|check| check(slept)) {
+                return Err(Error::Interrupted);
+            }
+            if slept.is_zero() {
+                waits.add(1);
+            }
+            let until = deadline(limit.saturating_sub(slept).min(SLICE));
             // SAFETY: an initialised mutex and a valid time.
             match unsafe { libc::pthread_mutex_timedlock(self.raw(), &raw const until) } {
                 0 => return Ok(Taken::Clean),
@@ -115,10 +121,8 @@ impl RobustLock {
                     )));
                 }
             }
-            if INTERRUPT.get().is_some_and(|check| check()) {
-                return Err(Error::Interrupted);
-            }
-            if start.elapsed() >= limit {
+            slept = start.elapsed();
+            if slept >= limit {
                 return Err(Error::LockTimeout {
                     what: what.to_owned(),
                     seconds: limit.as_secs_f64(),

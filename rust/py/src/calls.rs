@@ -1,14 +1,12 @@
 //! Calls into the core: the GIL, errors and Ctrl-C.
 
 use std::cell::Cell;
+use std::time::Duration;
 
-use curricle_core::Result;
+use curricle_core::{Error, Result};
 use pyo3::prelude::*;
 
 use crate::errors::to_python;
-
-/// Elements from which a batch releases the GIL: their work is about 30 times what that costs.
-const DETACH_FROM: usize = 32;
 
 /// Slots from which a scan of the table releases the GIL.
 ///
@@ -16,19 +14,22 @@ const DETACH_FROM: usize = 32;
 const SCAN_FROM: usize = 16_384;
 
 thread_local! {
+    /// Whether this thread is in a call of one task, with the GIL.
+    static ATTACHED: Cell<bool> = const { Cell::new(false) };
     /// What a signal handler raised during a wait of this thread.
     static RAISED: Cell<Option<PyErr>> = const { Cell::new(None) };
 }
 
-/// Whether a wait for a lock is to be given up: runs the handlers of signals that have come.
-///
-/// Also lets other threads have the GIL, which a call of one task keeps.
-pub fn interrupted() -> bool {
-    let checked = Python::try_attach(|py| {
-        py.detach(std::thread::yield_now);
-        py.check_signals()
-    });
-    match checked {
+/// Whether a wait for a lock, of `slept` so far, is to be given up: at once with the GIL, else
+/// where the handler of a signal raises.
+pub fn interrupted(slept: Duration) -> bool {
+    if ATTACHED.get() {
+        return true;
+    }
+    if slept.is_zero() {
+        return false;
+    }
+    match Python::try_attach(|py| py.check_signals()) {
         Some(Ok(())) => false,
         Some(Err(raised)) => {
             RAISED.set(Some(raised));
@@ -57,22 +58,27 @@ impl<T> IntoPython<T> for Result<T> {
     }
 }
 
+/// Runs a call of one task with the GIL, and where it would have to wait, again without: nobody
+/// waits with the GIL, and nobody waits for the GIL with a lock.
+///
+/// For work that has changed nothing yet when it comes to a wait.
+#[inline]
+pub fn single<T: Send>(py: Python<'_>, work: impl Fn() -> Result<T> + Send + Sync) -> PyResult<T> {
+    let tried = ATTACHED.with(|attached| {
+        attached.set(true);
+        let tried = work();
+        attached.set(false);
+        tried
+    });
+    match tried {
+        Err(Error::Interrupted) => detached(py, work),
+        tried => tried.into_python(),
+    }
+}
+
 /// Runs `work` without the GIL.
 pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
     py.detach(work).into_python()
-}
-
-/// Runs the work of `n` elements, without the GIL where that pays.
-pub fn batch<T: Send>(
-    py: Python<'_>,
-    n: usize,
-    work: impl FnOnce() -> Result<T> + Send,
-) -> PyResult<T> {
-    if n < DETACH_FROM {
-        work().into_python()
-    } else {
-        detached(py, work)
-    }
 }
 
 /// Runs a scan over `slots` slots, without the GIL where that pays.

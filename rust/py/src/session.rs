@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::arrays::{copied, counts, same_length};
-use crate::calls::{IntoPython, batch, detached, scan};
+use crate::calls::{IntoPython, detached, scan, single};
 use crate::labels::LabelCache;
 use crate::rules::Rules;
 use crate::scalars::{Count, TaskId};
@@ -28,6 +28,9 @@ pub struct Session {
     core: Core,
     labels: LabelCache,
 }
+
+/// A draw takes about as long as a scan of so many slots.
+const SLOTS_A_DRAW: usize = 200;
 
 /// An array of shape (n,).
 type Array<'py, T> = Bound<'py, PyArray1<T>>;
@@ -230,6 +233,7 @@ impl Session {
     ))]
     fn create(
         &self,
+        py: Python<'_>,
         task_id: TaskId,
         success_threshold: Option<f64>,
         seed: Option<Count>,
@@ -243,7 +247,7 @@ impl Session {
             generator_type,
             label,
         };
-        self.core.create(task_id.0, &new).into_python()
+        detached(py, || self.core.create(task_id.0, &new))
     }
 
     /// Creates tasks, shape (n,), with labels, n of them.
@@ -265,7 +269,7 @@ impl Session {
         if let Some(labels) = &labels {
             same_length(("task_ids", ids.len()), ("labels", labels.len()))?;
         }
-        let created = batch(py, ids.len(), || {
+        let created = detached(py, || {
             self.core
                 .create_many(&ids, labels.as_deref().unwrap_or_default())
         })?;
@@ -276,14 +280,20 @@ impl Session {
     ///
     /// False, and nothing done, if ``evicted`` is gone or ``task_id`` is there already.
     #[pyo3(signature = (evicted, task_id, *, label = None))]
-    fn replace(&self, evicted: TaskId, task_id: TaskId, label: Option<&str>) -> PyResult<bool> {
-        self.core.replace(evicted.0, task_id.0, label).into_python()
+    fn replace(
+        &self,
+        py: Python<'_>,
+        evicted: TaskId,
+        task_id: TaskId,
+        label: Option<&str>,
+    ) -> PyResult<bool> {
+        detached(py, || self.core.replace(evicted.0, task_id.0, label))
     }
 
     /// Removes a task, or evicts it, and keeps its counts in the totals; False if it is unknown.
     #[pyo3(signature = (task_id, *, evict = false))]
-    fn remove(&self, task_id: TaskId, evict: bool) -> PyResult<bool> {
-        self.core.remove(task_id.0, evict).into_python()
+    fn remove(&self, py: Python<'_>, task_id: TaskId, evict: bool) -> PyResult<bool> {
+        detached(py, || self.core.remove(task_id.0, evict))
     }
 
     /// Removes all tasks, labels and totals.
@@ -292,8 +302,8 @@ impl Session {
     }
 
     /// Labels a task, or takes its label off; UnknownTaskError if the task is unknown.
-    fn set_label(&self, task_id: TaskId, label: Option<&str>) -> PyResult<()> {
-        self.core.set_label(task_id.0, label).into_python()
+    fn set_label(&self, py: Python<'_>, task_id: TaskId, label: Option<&str>) -> PyResult<()> {
+        detached(py, || self.core.set_label(task_id.0, label))
     }
 
     /// The label of a task, None for none; UnknownTaskError if the task is unknown.
@@ -332,7 +342,7 @@ impl Session {
     /// Raises:
     ///     ValueError: ``data`` is of another task, has another number of columns than the
     ///         session, or a number that is not finite.
-    fn write(&self, task_id: TaskId, data: PyRef<'_, TaskData>) -> PyResult<()> {
+    fn write(&self, py: Python<'_>, task_id: TaskId, data: PyRef<'_, TaskData>) -> PyResult<()> {
         if data.task_id != task_id {
             return Err(PyValueError::new_err(format!(
                 "the record is of task {}, not of task {}: use data.replace(task_id={})",
@@ -346,12 +356,10 @@ impl Session {
                 self.core.columns()
             )));
         }
-        let label = data
-            .label
-            .as_ref()
-            .map(|label| label.to_str(data.py()))
-            .transpose()?;
-        self.core.write(&data.record(), label).into_python()
+        let record = data.record();
+        let label = data.label_text(py)?.map(str::to_owned);
+        drop(data);
+        detached(py, || self.core.write(&record, label.as_deref()))
     }
 
     /// The slot of a task, None if it is unknown; creation takes the lowest free slot.
@@ -392,10 +400,14 @@ impl Session {
         signature = (task_id, score, env_steps = Count(0)),
         text_signature = "($self, task_id, score, env_steps=0)"
     )]
-    fn update(&self, task_id: TaskId, score: f64, env_steps: Count) -> PyResult<f64> {
-        self.core
-            .update(task_id.0, score, env_steps.0)
-            .into_python()
+    fn update(
+        &self,
+        py: Python<'_>,
+        task_id: TaskId,
+        score: f64,
+        env_steps: Count,
+    ) -> PyResult<f64> {
+        single(py, || self.core.update(task_id.0, score, env_steps.0))
     }
 
     /// One score an element, shape (n,), in their order.
@@ -419,7 +431,7 @@ impl Session {
         if let Some(steps) = &steps {
             same_length(("task_ids", ids.len()), ("env_steps", steps.len()))?;
         }
-        let lps = batch(py, ids.len(), || {
+        let lps = detached(py, || {
             self.core
                 .update_many(&ids, &scores, steps.as_deref().unwrap_or_default())
         })?;
@@ -437,18 +449,25 @@ impl Session {
         signature = (ticket, score, env_steps = Count(0)),
         text_signature = "($self, ticket, score, env_steps=0)"
     )]
-    fn report(&self, ticket: &Ticket, score: f64, env_steps: Count) -> PyResult<Option<f64>> {
-        ticket.consume(|ticket| self.core.report(ticket, score, env_steps.0).into_python())
+    fn report(
+        &self,
+        py: Python<'_>,
+        ticket: &Ticket,
+        score: f64,
+        env_steps: Count,
+    ) -> PyResult<Option<f64>> {
+        ticket.consume(|ticket| single(py, || self.core.report(ticket, score, env_steps.0)))
     }
 
     /// Publishes an LP that the caller computed; the task's weight follows from it.
-    fn set_lp(&self, task_id: TaskId, lp_score: f64) -> PyResult<()> {
-        self.core.set_lp(task_id.0, lp_score).into_python()
+    fn set_lp(&self, py: Python<'_>, task_id: TaskId, lp_score: f64) -> PyResult<()> {
+        single(py, || self.core.set_lp(task_id.0, lp_score))
     }
 
     /// Sets the EMAs and the baseline of a task; its LP stays.
     fn set_emas(
         &self,
+        py: Python<'_>,
         task_id: TaskId,
         p_fast: f64,
         p_slow: f64,
@@ -456,12 +475,12 @@ impl Session {
         random_baseline: f64,
     ) -> PyResult<()> {
         let emas = [p_fast, p_slow, p_true, random_baseline];
-        self.core.set_emas(task_id.0, emas).into_python()
+        single(py, || self.core.set_emas(task_id.0, emas))
     }
 
     /// Sets one column of a task.
-    fn set_column(&self, task_id: TaskId, name: &str, value: f64) -> PyResult<()> {
-        self.core.set_column(task_id.0, name, value).into_python()
+    fn set_column(&self, py: Python<'_>, task_id: TaskId, name: &str, value: f64) -> PyResult<()> {
+        single(py, || self.core.set_column(task_id.0, name, value))
     }
 
     /// Weights of draws, shape (n,), scaled so that the largest is 1.
@@ -477,7 +496,7 @@ impl Session {
         let ids = copied::<i64>("task_ids", task_ids)?;
         let weights = copied::<f64>("weights", weights)?;
         same_length(("task_ids", ids.len()), ("weights", weights.len()))?;
-        let known = batch(py, ids.len(), || self.core.set_weights(&ids, &weights))?;
+        let known = detached(py, || self.core.set_weights(&ids, &weights))?;
         Ok(PyArray1::from_vec(py, known))
     }
 
@@ -507,7 +526,8 @@ impl Session {
         let n = options::size(n);
         let mut stream = stream.map(|stream| stream.take(py));
         let stream = stream.as_deref_mut();
-        let tickets = batch(py, n, || self.core.draw_many(n, replace, stream))?;
+        let draw = || self.core.draw_many(n, replace, stream);
+        let tickets = scan(py, n.saturating_mul(SLOTS_A_DRAW), draw).into_python()?;
         Ok(tickets.into_iter().map(Ticket::from).collect())
     }
 

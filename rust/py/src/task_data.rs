@@ -190,7 +190,8 @@ impl TaskData {
         TaskData::from_record(&self.record(), self.columns.used, label)
     }
 
-    fn label_text(&self, py: Python<'_>) -> PyResult<Option<&str>> {
+    /// The label's text.
+    pub fn label_text(&self, py: Python<'_>) -> PyResult<Option<&str>> {
         self.label
             .as_ref()
             .map(|label| label.to_str(py))

@@ -1,0 +1,414 @@
+"""The seam between trackers and memory: four methods to write, the rest follows from them."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curricle._core import Rules, Stream, TaskData, Ticket
+from curricle.backends.arrays import checked_score
+from curricle.backends.files import read_file, write_file
+from curricle.backends.ledger import Ledger
+from curricle.backends.records import distribution, eviction_choice, to_array
+from curricle.errors import CapacityError, EmptyTableError, SessionError, UnknownTaskError
+
+
+class TaskMemoryBackend(ABC):
+    """A table of task records, by task id.
+
+    A subclass writes `allocate`, `read_task`, `write_task` and `get_all_task_ids`; everything
+    else has a default on top of those four, in NumPy and for one process. What records cannot
+    hold (counts of removed tasks, tickets, the random stream) the defaults keep in this process.
+
+    Attributes:
+        max_tasks: number of tasks that the table can hold.
+        name: name of the session that other processes can attach to, or ``None``.
+
+    Example:
+        >>> class DictBackend(TaskMemoryBackend):
+        ...     def __init__(self, max_tasks):
+        ...         self.allocate(max_tasks)
+        ...     def allocate(self, max_tasks):
+        ...         self.max_tasks, self.tasks = max_tasks, {}
+        ...     def read_task(self, task_id):
+        ...         return self.tasks.get(task_id)
+        ...     def write_task(self, task_id, data):
+        ...         if task_id not in self.tasks and len(self.tasks) >= self.max_tasks:
+        ...             raise CapacityError(f"the table is full: {self.max_tasks} tasks")
+        ...         self.tasks[task_id] = data
+        ...     def get_all_task_ids(self):
+        ...         return list(self.tasks)
+    """
+
+    max_tasks: int
+    name: str | None = None
+    _rules: Rules | None = None
+
+    @abstractmethod
+    def allocate(self, max_tasks: int) -> None:
+        """Makes room for ``max_tasks`` tasks."""
+
+    @abstractmethod
+    def read_task(self, task_id: int) -> TaskData | None:
+        """The record of a task, ``None`` if the task is unknown."""
+
+    @abstractmethod
+    def write_task(self, task_id: int, data: TaskData) -> None:
+        """Writes a record; creates the task if it is unknown, `CapacityError` if it cannot."""
+
+    @abstractmethod
+    def get_all_task_ids(self) -> list[int]:
+        """Ids of all tasks."""
+
+    # What a subclass may override besides, in ascending order of need.
+
+    def update(self, task_id: int, fn: Callable[[TaskData], TaskData]) -> TaskData:
+        """Replaces a record by ``fn(record)`` and returns it.
+
+        The default reads and writes: not one step where several processes share the table.
+        """
+        data = fn(self._known(task_id))
+        self.write_task(task_id, data)
+        return data
+
+    def delete_task(self, task_id: int) -> None:
+        """Frees a record. The default hides the task in this process and keeps its room."""
+        self._ledger.hidden.add(task_id)
+
+    def start(self, rules: Rules) -> None:
+        """Called by a tracker before any use: rules to follow where the backend has none."""
+        if self._rules is None:
+            self._rules = rules
+
+    @property
+    def rules(self) -> Rules:
+        """How scores become statistics and weights."""
+        if self._rules is None:
+            self._rules = Rules(progress="given")
+        return self._rules
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of an algorithm's own columns."""
+        return ()
+
+    @property
+    def seed(self) -> int:
+        """Seed of the random streams."""
+        return self._ledger.seed
+
+    def close(self) -> None:
+        """Gives the memory back, or leaves the session."""
+        return None
+
+    # Structure.
+
+    def create(
+        self,
+        task_id: int,
+        *,
+        success_threshold: float | None = None,
+        seed: int | None = None,
+        generator_type: float | None = None,
+        label: str | None = None,
+    ) -> bool:
+        """True if the task is new, False if it was there already (and is left as it is)."""
+        if self.read(task_id) is not None:
+            return False
+        defaults = self.rules.as_dict()
+        data = TaskData(
+            task_id,
+            generation=(self._ledger.created + 1) & 0xFFFF_FFFF,
+            creation_time=time.time(),
+            success_threshold=_or(success_threshold, defaults["success_threshold"]),
+            seed=_or(seed, 0),
+            generator_type=_or(generator_type, defaults["generator_type"]),
+            label=label,
+        )
+        self.write_task(task_id, data.replace(weight=self.rules.weigh(data)))
+        self._ledger.hidden.discard(task_id)
+        self._ledger.created += 1
+        return True
+
+    def create_many(
+        self, task_ids: NDArray[np.int64], labels: Sequence[str | None] | None = None
+    ) -> NDArray[np.bool_]:
+        """`create` for each id; True where the task is new."""
+        given = [None] * len(task_ids) if labels is None else labels
+        if len(given) != len(task_ids):
+            raise ValueError(f"{len(given)} labels for {len(task_ids)} tasks")
+        pairs = zip(task_ids.tolist(), given, strict=True)
+        return np.array([self.create(i, label=label) for i, label in pairs], dtype=np.bool_)
+
+    def replace(self, evicted: int, task_id: int, *, label: str | None = None) -> bool:
+        """Evicts a task and creates another; False if the one is gone or the other there."""
+        if self.read(evicted) is None or self.read(task_id) is not None:
+            return False
+        self.remove(evicted, evict=True)
+        return self.create(task_id, label=label)
+
+    def remove(self, task_id: int, *, evict: bool = False) -> bool:
+        """Removes a task and keeps its counts in the totals; False if it is unknown."""
+        data = self.read(task_id)
+        if data is None:
+            return False
+        self._ledger.retire(data, evict=evict)
+        self.delete_task(task_id)
+        return True
+
+    def clear(self) -> None:
+        """Removes all tasks."""
+        for task_id in self.task_ids().tolist():
+            self.remove(task_id)
+
+    def set_label(self, task_id: int, label: str | None) -> None:
+        """Labels a task, or takes its label off."""
+        self.update(task_id, lambda data: data.replace(label=label))
+
+    def set_success_threshold(self, task_id: int, success_threshold: float) -> None:
+        """The score from which an episode of this task is a success."""
+        self.update(task_id, lambda data: data.replace(success_threshold=success_threshold))
+
+    # Scores.
+
+    def update_score(self, task_id: int, score: float, env_steps: int = 0) -> float:
+        """One score under the rules; creates an unknown task. Returns the task's LP."""
+        score = self._checked(score)
+        self.create(task_id)
+        self._ledger.see(score)
+        self._ledger.tick += 1
+        tick, span = self._ledger.tick, self._ledger.span
+
+        def advanced(data: TaskData) -> TaskData:
+            new = self.rules.advance(data, score, env_steps, span=span)
+            # Where learning progress is given, the weight is the caller's as well.
+            given = self.rules.as_dict()["progress"] == "given"
+            return new.replace(last_completed=tick, weight=data.weight if given else new.weight)
+
+        return self.update(task_id, advanced).lp_score
+
+    def update_scores(
+        self,
+        task_ids: NDArray[np.int64],
+        scores: NDArray[np.float64],
+        env_steps: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float64]:
+        """One score an element, checked whole before the first write.
+
+        Returns:
+            LP after each, shape (n,), NaN where a full table kept an unknown task out.
+        """
+        steps = np.zeros(len(task_ids), np.int64) if env_steps is None else env_steps
+        if not len(task_ids) == len(scores) == len(steps):
+            raise ValueError(f"{len(task_ids)} ids, {len(scores)} scores, {len(steps)} env_steps")
+        for score in scores.tolist():
+            self._checked(score)
+        progress = np.full(len(task_ids), np.nan)
+        columns = (task_ids.tolist(), scores.tolist(), steps.tolist())
+        for at, element in enumerate(zip(*columns, strict=True)):
+            try:
+                progress[at] = self.update_score(*element)
+            except CapacityError:
+                continue
+        return progress
+
+    def report(self, ticket: Ticket, score: float, env_steps: int = 0) -> float | None:
+        """The score of a drawn episode, once; LP after it, None if the task was evicted since."""
+        score = self._checked(score)
+        self._ledger.consume(ticket)
+        data = self.read(ticket.task_id)
+        if data is None or data.generation != ticket.generation:
+            self._ledger.late_reports += 1
+            return None
+        return self.update_score(ticket.task_id, score, env_steps)
+
+    def set_lp(self, task_id: int, lp_score: float) -> None:
+        """A learning progress that the caller computed; weighs the task anew."""
+        self.update(task_id, lambda data: self._weighed(data.replace(lp_score=lp_score)))
+
+    def set_emas(
+        self, task_id: int, p_fast: float, p_slow: float, p_true: float, random_baseline: float
+    ) -> None:
+        """EMAs that the caller computed."""
+        emas = {"p_fast": p_fast, "p_slow": p_slow, "p_true": p_true}
+        self.update(task_id, lambda data: data.replace(random_baseline=random_baseline, **emas))
+
+    def set_weights(
+        self, task_ids: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Weights of draws, scaled so that the largest is 1; False where the task is gone.
+
+        The scaled weight is the task's ``lp_score`` as well: what its algorithm has published.
+        """
+        scale = weights.max(initial=0.0) or 1.0
+        known = np.array([self.read(i) is not None for i in task_ids.tolist()], dtype=np.bool_)
+        pairs = zip(task_ids[known].tolist(), (weights[known] / scale).tolist(), strict=True)
+        for task_id, weight in pairs:
+            self.update(task_id, partial(TaskData.replace, weight=weight, lp_score=weight))
+        return known
+
+    # Draws.
+
+    def draw(self, stream: Stream | None = None) -> Ticket:
+        """One task by weight; `EmptyTableError` from an empty table."""
+        return self.draw_many(1, stream=stream)[0]
+
+    def draw_many(
+        self, n: int, *, replace: bool = True, stream: Stream | None = None
+    ) -> list[Ticket]:
+        """``n`` tasks by weight, with or without replacement."""
+        stream = stream or self._ledger.stream
+        ids, shares = self.probabilities()
+        if len(ids) == 0:
+            raise EmptyTableError("there is no task to draw: create tasks first")
+        if not replace and n > np.count_nonzero(shares):
+            raise ValueError(f"{n} draws without replacement from {np.count_nonzero(shares)} tasks")
+        tickets = []
+        for _ in range(n):
+            bounds = np.cumsum(shares)
+            point = stream.random() * bounds[-1]
+            at = int(np.searchsorted(bounds, point, side="right"))
+            if not replace:
+                shares[at] = 0.0
+            tickets.append(self._ledger.ticket(self.update(int(ids[at]), self._scheduled)))
+        return tickets
+
+    def probabilities(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ids and the exact distribution that draws follow, shape (n,) each."""
+        table = self.snapshot()
+        return table["task_id"].copy(), distribution(self.rules, table)
+
+    def choose_eviction(self, min_presentations: int = 5, percentile: float = 1.0) -> int | None:
+        """The task of least LP among those with at least ``min_presentations`` completions.
+
+        Only if its LP lies within the lowest ``percentile`` of all; else None.
+        """
+        return eviction_choice(self.snapshot(), min_presentations, percentile)
+
+    def stream(self, seed: int | None = None) -> Stream:
+        """A stream of (session seed, ``seed``), or of the next number of the session."""
+        if seed is not None:
+            return Stream(self.seed ^ 0x5EED_5EED_5EED_5EED, seed)
+        self._ledger.streams += 1
+        return Stream(self.seed, self._ledger.streams - 1)
+
+    @property
+    def stream_state(self) -> tuple[int, int, int, int]:
+        """State of the stream that `draw` uses where none is given."""
+        return self._ledger.stream.state
+
+    @stream_state.setter
+    def stream_state(self, words: tuple[int, int, int, int]) -> None:
+        self._ledger.stream.state = words
+
+    # Views.
+
+    def read(self, task_id: int) -> TaskData | None:
+        """The record of a task that was not removed, else ``None``."""
+        return None if task_id in self._ledger.hidden else self.read_task(task_id)
+
+    def index(self, task_id: int) -> int | None:
+        """Position of a task in the table."""
+        ids = self.task_ids().tolist()
+        return ids.index(task_id) if task_id in ids else None
+
+    def __len__(self) -> int:
+        return len(self.task_ids())
+
+    def task_ids(self) -> NDArray[np.int64]:
+        """Ids of all tasks, shape (n,)."""
+        hidden = self._ledger.hidden
+        return np.array([i for i in self.get_all_task_ids() if i not in hidden], dtype=np.int64)
+
+    def snapshot(self) -> NDArray[Any]:
+        """All records, shape (n,): the fields of `TaskData`, ``label`` by position."""
+        return to_array(self._records(), self.labels())
+
+    def labels(self) -> list[str | None]:
+        """The labels that ``snapshot()["label"]`` counts through."""
+        known = {data.label for data in self._records() if data.label is not None}
+        return [*sorted(known)]
+
+    def totals(self) -> dict[str, float]:
+        """Counts of the table: live ones, and over its lifetime."""
+        records, ledger = self._records(), self._ledger
+        progress = np.array([data.lp_score for data in records]) if records else np.zeros(1)
+        return {
+            "tasks": len(records),
+            "created": ledger.created,
+            "evicted": ledger.evicted,
+            "removed": ledger.removed,
+            "live_completions": sum(data.completion_count for data in records),
+            "live_score_sum": sum(data.total_score for data in records),
+            "lp_mean": float(progress.mean()),
+            "lp_std": float(progress.std()),
+            "weight_sum": sum(data.weight for data in records),
+            "late_reports": ledger.late_reports,
+            "score_min": ledger.score_min,
+            "score_max": ledger.score_max,
+            **ledger.totals(records),
+        }
+
+    def label_totals(self) -> dict[str, dict[str, float]]:
+        """Per label: tasks, created, evicted, completions, scheduled, score_sum, env_steps, LP."""
+        return self._ledger.label_totals(self._records())
+
+    def verify(self) -> dict[str, int]:
+        """Holds ids and records against each other; `SessionError` names what disagrees."""
+        ids = self.get_all_task_ids()
+        if len(set(ids)) != len(ids):
+            raise SessionError(f"{len(ids) - len(set(ids))} task ids come twice")
+        for task_id in ids:
+            data = self.read_task(task_id)
+            if data is None or data.task_id != task_id:
+                raise SessionError(f"the record of task {task_id} is {data}")
+        return {"tasks": len(self._records()), "labels": len(self.labels())}
+
+    def save(self, path: str) -> int:
+        """Writes all records to a file; returns its size in bytes."""
+        return write_file(self, path)
+
+    def load(self, path: str) -> None:
+        """Replaces the tasks by those of a file; `CheckpointError` names what failed."""
+        read_file(self, path)
+
+    # Within.
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger()
+
+    def _checked(self, score: float) -> float:
+        value = checked_score(score)
+        bounds = self.rules.as_dict()["score_range"]
+        if bounds is not None and not bounds[0] <= value <= bounds[1]:
+            raise ValueError(f"score {value} is outside score_range = {bounds}")
+        return value
+
+    def _known(self, task_id: int) -> TaskData:
+        data = self.read(task_id)
+        if data is None:
+            raise UnknownTaskError(f"unknown task {task_id}")
+        return data
+
+    def _records(self) -> list[TaskData]:
+        return [self._known(task_id) for task_id in self.task_ids().tolist()]
+
+    def _scheduled(self, data: TaskData) -> TaskData:
+        self._ledger.tick += 1
+        return data.replace(
+            scheduled_count=data.scheduled_count + 1, last_scheduled=self._ledger.tick
+        )
+
+    def _weighed(self, data: TaskData) -> TaskData:
+        return data.replace(weight=self.rules.weigh(data))
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value

@@ -1,0 +1,336 @@
+"""The curriculum: tasks, the session that keeps their statistics, and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from curricle._core import Stream, Ticket
+from curricle.algorithms import CurriculumAlgorithm, CustomAlgorithm, WeightAlgorithm
+from curricle.backends.arrays import vector
+from curricle.backends.base import TaskMemoryBackend
+from curricle.config import LearningProgressConfig, UniformConfig
+from curricle.errors import UnknownTaskError
+from curricle.generators.base import TaskGenerator
+from curricle.generators.fixed import FixedTasks
+from curricle.metrics import session_metrics
+from curricle.opening import (
+    agree_on_size,
+    make_algorithm,
+    name_session,
+    open_backend,
+    read_config,
+)
+from curricle.pool import Pool
+from curricle.tasks import CurriculumTask
+from curricle.tracker import TaskTracker
+
+if TYPE_CHECKING:
+    from curricle.envs import CurriculumEnv
+
+Tasks = int | Sequence[Any] | Mapping[str, Any] | TaskGenerator
+
+# Rebuilt tasks that a process keeps, so that a task drawn again costs a look-up.
+_REBUILT = 4096
+
+
+class Curriculum:
+    """Draws tasks, takes their scores, and keeps both in a session that processes share.
+
+    All processes of a session share one pool: whoever attaches second finds the pool there, and
+    a task that another process created is rebuilt from its id. Pickled (to a worker, say), a
+    curriculum attaches to its session again.
+
+    Args:
+        tasks: their number (ids 0 to n-1, the id is the configuration), a sequence of
+            configurations (ids are positions), a dict of configurations by label, or a
+            `TaskGenerator` (ids are drawn at random below ``max_task_id``).
+        config: a `LearningProgressConfig` (the default), a `UniformConfig`, or an algorithm of
+            one's own: any object with ``weights(snapshot) -> (n,)``.
+        session: name of the session. ``None``: that of ``config``, which is CURRICLE_SESSION or
+            a name of its own.
+        path: a file in place of a name; its session outlives a clean shutdown.
+        pool_size: number of tasks that a generator's pool holds; ``None``: the config's
+            ``num_active_tasks``. Of other tasks the pool holds all.
+        seed: seed of the draws and of a generator's ids, >= 0.
+        persist: keep the session after the last process has left it.
+        max_task_id: ids of a generator are below it.
+        backend: where the records live, instead of a session.
+
+    Raises:
+        ValueError: two names for one number that disagree, or a number out of its range.
+        SessionError: the session is there with other rules, capacity or user.
+        CapacityError: more labels than the table can hold.
+
+    Example:
+        >>> curriculum = Curriculum({"easy": {"size": 3}, "hard": {"size": 9}})
+        >>> task = curriculum.draw()
+        >>> curriculum.report(task.ticket, 0.5)
+        0.0
+        >>> curriculum.metrics()["env_curriculum/num_completed"]
+        1.0
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        config: LearningProgressConfig | UniformConfig | WeightAlgorithm | None = None,
+        *,
+        session: str | None = None,
+        path: str | None = None,
+        pool_size: int | None = None,
+        seed: int = 0,
+        persist: bool = False,
+        max_task_id: int = 2**31 - 1,
+        backend: TaskMemoryBackend | None = None,
+    ) -> None:
+        self._generator = tasks if isinstance(tasks, TaskGenerator) else FixedTasks(tasks)
+        hypers, weigher = read_config(config)
+        size = agree_on_size(self._generator, hypers, pool_size, max_task_id)
+        if backend is None:
+            place = name_session(hypers, session, path)
+            backend = open_backend(hypers, size, place, seed, persist, self._generator)
+        elif session is not None or path is not None or persist:
+            raise ValueError("give backend, or session, path and persist, not both")
+        self._algorithm = make_algorithm(hypers, weigher, size, backend)
+        self._tracker = self._algorithm.tracker
+        self._pool = Pool(self._generator, self._algorithm, size, max_task_id)
+        self._rebuilt: dict[int, CurriculumTask] = {}
+        # Completions between two looks at the pool (a look scans it), 0 for none.
+        self._every = 0
+        self._since = 0
+        if isinstance(self._algorithm, CustomAlgorithm):
+            self._every = self._since = self._algorithm.update_every
+        elif not isinstance(self._generator, FixedTasks):
+            self._every = max(1, size // 64)
+        self._pool.fill()
+
+    # Tasks.
+
+    def draw(self, stream: Stream | None = None) -> CurriculumTask:
+        """Draws a task and counts it as scheduled; its ``ticket`` goes to `report`.
+
+        Args:
+            stream: random numbers of the draw; ``None``: those of this process.
+        """
+        if self._every and self._since >= self._every:
+            self._look_after()
+        ticket = self._tracker.draw(stream)
+        return self._rebuild(ticket.task_id).with_ticket(ticket)
+
+    def draw_many(
+        self, n: int, *, replace: bool = True, stream: Stream | None = None
+    ) -> list[CurriculumTask]:
+        """Draws ``n`` tasks at once, with or without replacement; all are counted."""
+        if self._every and self._since >= self._every:
+            self._look_after()
+        tickets = self._tracker.sample(n, replace, stream)
+        return [self._rebuild(ticket.task_id).with_ticket(ticket) for ticket in tickets]
+
+    sample = draw_many
+
+    def task(self, task_id: int) -> CurriculumTask:
+        """The task of an id, without a draw; it counts nowhere."""
+        return self._rebuild(task_id).with_ticket(None)
+
+    def eval(self, tasks: Iterable[int] | None = None) -> Iterator[CurriculumTask]:
+        """Tasks for an evaluation, which counts nowhere.
+
+        Args:
+            tasks: their ids; ``None``: all tasks of the pool, in ascending order.
+        """
+        ids = sorted(self._tracker.get_all_tracked_tasks()) if tasks is None else tasks
+        return map(self.task, ids)
+
+    # Scores.
+
+    def report(
+        self,
+        tickets_or_ids: Ticket | int | Sequence[Ticket] | ArrayLike,
+        scores: ArrayLike,
+        env_steps: ArrayLike | None = None,
+    ) -> Any:
+        """Reports the scores of finished episodes.
+
+        Args:
+            tickets_or_ids: a ticket or a task id, or a sequence of either.
+            scores: one score (finite, within [-1e9, 1e9]), or shape (n,).
+            env_steps: environment steps of the episode, or shape (n,).
+
+        Returns:
+            Learning progress after it, a float, or shape (n,). For a task that is no longer in
+            the pool ``None``, or NaN: such a score is not counted.
+
+        Raises:
+            ValueError: a score out of range, a ticket that was reported before, lengths that
+                differ; nothing is written.
+        """
+        if isinstance(tickets_or_ids, Ticket):
+            self._since += 1
+            steps: Any = 0 if env_steps is None else env_steps
+            return self._tracker.report_one(tickets_or_ids, scores, steps)  # type: ignore[arg-type]
+        if isinstance(tickets_or_ids, int | np.integer):
+            score = np.asarray(scores).reshape(1)
+            progress = self._report_ids([int(tickets_or_ids)], score, env_steps)
+            return None if np.isnan(progress[0]) else float(progress[0])
+        if isinstance(tickets_or_ids, Sequence) and any(
+            isinstance(item, Ticket) for item in tickets_or_ids
+        ):
+            self._since += len(tickets_or_ids)
+            return self._tracker.report(tickets_or_ids, scores, env_steps)  # type: ignore[arg-type]
+        return self._report_ids(tickets_or_ids, scores, env_steps)  # type: ignore[arg-type]
+
+    def _report_ids(
+        self, ids: ArrayLike, scores: ArrayLike, env_steps: ArrayLike | None
+    ) -> NDArray[np.float64]:
+        task_ids, values = vector(ids, np.int64, "ids"), vector(scores, np.float64, "scores")
+        if len(task_ids) != len(values):
+            raise ValueError(f"{len(task_ids)} ids and {len(values)} scores")
+        steps = np.zeros(len(task_ids), np.int64)
+        if env_steps is not None:
+            steps = vector(np.atleast_1d(env_steps), np.int64, "env_steps")
+            if len(steps) != len(task_ids):
+                raise ValueError(f"{len(task_ids)} ids and {len(steps)} env_steps")
+        known = np.array([task_id in self._tracker for task_id in task_ids.tolist()], np.bool_)
+        progress = np.full(len(task_ids), np.nan)
+        progress[known] = self._tracker.update_batch(task_ids[known], values[known], steps[known])
+        self._since += len(task_ids)
+        return progress
+
+    def _rebuild(self, task_id: int) -> CurriculumTask:
+        task = self._rebuilt.get(task_id)
+        if task is None:
+            task = self._generator.task(task_id)
+            if len(self._rebuilt) >= _REBUILT:
+                self._rebuilt.clear()
+            self._rebuilt[task_id] = task
+        return task
+
+    def _look_after(self) -> None:
+        self._since = 0
+        if isinstance(self._algorithm, CustomAlgorithm):
+            self._algorithm.refresh()
+        else:
+            self._pool.renew()
+
+    # Views.
+
+    def probabilities(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ids and the exact distribution that draws follow, shape (n,) each."""
+        return self._tracker.probabilities()
+
+    def explain(self, task_id: int) -> dict[str, Any]:
+        """Why a task has its probability: its statistics, and the parts of the sum.
+
+        ``probability = (1 - floor) * share + uniform_part``; ``UnknownTaskError`` for a task
+        that is not in the pool.
+        """
+        data = self._tracker.backend.read(task_id)
+        ids, shares = self.probabilities()
+        if data is None:
+            raise UnknownTaskError(f"unknown task {task_id}")
+        rules = self._tracker.backend.rules.as_dict()
+        probability = float(shares[ids == task_id].sum())
+        uniform_part = rules["floor"] / len(ids)
+        share = 1.0 / len(ids)
+        if rules["floor"] < 1.0:
+            share = (probability - uniform_part) / (1.0 - rules["floor"])
+        names = ("completion_count", "reward_ema", "p_fast", "p_slow", "p_true", "lp_score")
+        return {
+            "task_id": task_id,
+            "label": data.label,
+            "mean_score": data.mean_score,
+            **{name: getattr(data, name) for name in names},
+            "law": rules["law"],
+            "weight": data.weight,
+            "weight_from": _weight_from(data.completion_count, rules),
+            "share": share,
+            "floor": rules["floor"],
+            "uniform_part": uniform_part,
+            "probability": probability,
+            "num_tasks": len(ids),
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """Flat metrics of the whole session (``env_curriculum/...``), all Python floats."""
+        return session_metrics(self._tracker)
+
+    def label_totals(self) -> dict[str, dict[str, float]]:
+        """Counts by label: lifetime ones, and learning progress of the live tasks."""
+        return self._tracker.label_totals()
+
+    @property
+    def tracker(self) -> TaskTracker:
+        """The statistics of the tasks."""
+        return self._tracker
+
+    @property
+    def algorithm(self) -> CurriculumAlgorithm:
+        """How tasks are chosen."""
+        return self._algorithm
+
+    @property
+    def session(self) -> str | None:
+        """Name of the session, ``None`` where it has none."""
+        return self._tracker.backend.name
+
+    @property
+    def pool_size(self) -> int:
+        """Number of tasks that draws choose from."""
+        return self._pool.size
+
+    @property
+    def seed(self) -> int:
+        """Seed of the session's draws."""
+        return self._tracker.backend.seed
+
+    # The session.
+
+    def wrap(self, env: Any) -> CurriculumEnv:
+        """The environment, with its tasks from this curriculum."""
+        # Later than the module: the environments import the curriculum.
+        from curricle.envs import CurriculumEnv
+
+        return CurriculumEnv(env, self)
+
+    def stream(self, seed: int | None = None) -> Stream:
+        """A stream of (session seed, ``seed``), or of the next number of the session."""
+        return self._tracker.stream(seed)
+
+    def verify(self) -> dict[str, int]:
+        """Holds records, labels and totals against each other.
+
+        To be exact no update may be in flight; `SessionError` names what disagrees.
+        """
+        return self._tracker.verify()
+
+    def save(self, path: str) -> int:
+        """Writes a checkpoint of the session; returns its size in bytes."""
+        return self._tracker.save(path)
+
+    def load(self, path: str) -> None:
+        """Replaces the session's tasks by those of a checkpoint, all or nothing."""
+        self._tracker.load(path)
+
+    def close(self) -> None:
+        """Leaves the session; the last process to leave removes it unless it persists."""
+        self._tracker.backend.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_rebuilt": {}}
+
+
+def _weight_from(completions: int, rules: dict[str, Any]) -> str:
+    """In words, what the weight of a task is."""
+    if rules["law"] != "proportional":
+        return f"the {rules['law']} law, which does not look at weights"
+    if rules["progress"] == "given":
+        return "set by the caller"
+    if completions == 0:
+        return "exploration: the task has no score yet"
+    if completions < rules["min_samples"]:
+        return f"exploration and progress: {completions} of {rules['min_samples']} scores"
+    return "learning progress"

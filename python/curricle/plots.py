@@ -1,0 +1,181 @@
+"""Pictures of a training run: its learning curve, and who got the samples."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from curricle.training.curve import CurvePoint
+
+_LABEL = re.compile(
+    r"(?P<room>\w+?)_(?P<chain>\d+)chain_(?P<sinks>\d+)sinks(?P<impossible>_IM\w+)?"
+)
+_ROOMS = ("tiny", "small", "medium")
+_INK = "#30343b"
+_GREY = "#c9ccd1"
+_STYLE: dict[Any, Any] = {
+    "font.size": 11,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "hatch.linewidth": 0.6,
+}
+# Okabe and Ito's colours, told apart with any colour vision.
+_COLOURS = ("#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#0072b2")
+_MARKERS = "osD^vP"
+
+
+def draw_run(folder: Path, curve: Sequence[CurvePoint], title: str) -> None:
+    """Writes ``learning_curve.png`` and ``label_shares.png`` to the folder.
+
+    Args:
+        folder: an existing folder.
+        curve: points of a run, at least one.
+        title: goes before the title of each picture.
+    """
+    with mpl.rc_context(_STYLE):
+        figure, axes = _new_figure()
+        draw_learning_curve(axes, curve)
+        axes.set_title(f"{title}: success in rooms never trained on", pad=12)
+        figure.savefig(folder / "learning_curve.png", dpi=150)
+        figure, axes = _new_figure()
+        draw_label_shares(axes, curve)
+        axes.set_title(f"{title}: share of samples by label", pad=12)
+        figure.savefig(folder / "label_shares.png", dpi=150)
+
+
+def _new_figure() -> tuple[Figure, Axes]:
+    # Not pyplot: it would keep the figure and look for a display.
+    figure = Figure(figsize=(10, 5.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def draw_learning_curve(axes: Axes, curve: Sequence[CurvePoint]) -> None:
+    """Mean success over environment steps: by chain length, of all possible labels, the least."""
+    by_chain: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    by_step: dict[int, list[float]] = defaultdict(list)
+    for point in curve:
+        if not np.isnan(point.success):
+            chain, _, _, _ = _parse(point.label)
+            by_chain[chain][point.env_steps].append(point.success)
+            by_step[point.env_steps].append(point.success)
+    for index, (chain, steps) in enumerate(sorted(by_chain.items())):
+        axes.plot(
+            list(steps),
+            [float(np.mean(values)) for values in steps.values()],
+            color=_COLOURS[index % len(_COLOURS)],
+            marker=_MARKERS[index % len(_MARKERS)],
+            markersize=4.5,
+            markevery=3,
+            label="1 assembler" if chain == 1 else f"{chain} assemblers",
+        )
+    steps_seen = list(by_step)
+    means = [float(np.mean(values)) for values in by_step.values()]
+    axes.plot(steps_seen, means, color=_INK, linewidth=3, label="all possible labels")
+    least = [min(values) for values in by_step.values()]
+    axes.plot(steps_seen, least, color=_INK, linewidth=1.2, linestyle=":", label="least label")
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("share of episodes with a heart")
+    axes.set_ylim(-0.02, 1.03)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.grid(axis="y", color=_GREY, linewidth=0.6)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def draw_label_shares(axes: Axes, curve: Sequence[CurvePoint]) -> None:
+    """Stacked share of samples between two points of the curve, one band a label."""
+    episodes, labels, shares = _shares(curve)
+    legend: dict[str, Patch] = {}
+    below = np.zeros(len(episodes))
+    chains = sorted({_parse(label)[0] for label in labels})
+    for label in labels:
+        chain, room, _, impossible = _parse(label)
+        colour = _COLOURS[chains.index(chain) % len(_COLOURS)]
+        share = shares[label]
+        style: dict[str, Any] = (
+            {"facecolor": "white", "edgecolor": "#8a8f98", "hatch": "////", "linewidth": 0.4}
+            if impossible
+            else {
+                "facecolor": _shade(colour, _ROOMS.index(room)),
+                "edgecolor": "white",
+                "linewidth": 0.4,
+            }
+        )
+        axes.fill_between(episodes, below, below + share, step="pre", **style)
+        below = below + share
+        name = "impossible" if impossible else f"{chain} in chain, {room}"
+        legend.setdefault(name, Patch(**style))
+    axes.set_xlabel("episodes")
+    axes.set_ylabel("share of samples")
+    axes.set_xlim(0, episodes[-1])
+    axes.set_ylim(0, 1)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    # The legend reads from top to bottom as the bands do.
+    names = list(legend)[::-1]
+    axes.legend(
+        [legend[name] for name in names],
+        names,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        frameon=False,
+        handlelength=1.6,
+        handleheight=1.3,
+    )
+
+
+def _parse(label: str) -> tuple[int, str, int, bool]:
+    """Chain length, room, sinks and whether the label is impossible."""
+    match = _LABEL.fullmatch(label)
+    if match is None:
+        raise ValueError(f"{label!r} is no label of the assembly lines")
+    return int(match["chain"]), match["room"], int(match["sinks"]), match["impossible"] is not None
+
+
+def _band_order(label: str) -> tuple[bool, int, int, int]:
+    chain, room, sinks, impossible = _parse(label)
+    return impossible, chain, _ROOMS.index(room), sinks
+
+
+def _shares(
+    curve: Sequence[CurvePoint],
+) -> tuple[list[int], list[str], dict[str, NDArray[np.float64]]]:
+    """Episodes of the points (0 first), labels from the lowest band up, shares by label."""
+    episodes = sorted({point.episodes for point in curve})
+    labels = sorted({point.label for point in curve}, key=_band_order)
+    counts = {label: np.zeros(len(episodes) + 1) for label in labels}
+    for point in curve:
+        counts[point.label][episodes.index(point.episodes) + 1] = point.samples
+    drawn = {label: np.diff(np.maximum.accumulate(count)) for label, count in counts.items()}
+    total = np.maximum(sum(drawn.values(), np.zeros(len(episodes))), 1.0)
+    shares = {label: new / total for label, new in drawn.items()}
+    # Bands are drawn as steps: each share stands for the interval that ends at its point.
+    return (
+        [0, *episodes],
+        labels,
+        {label: np.concatenate([share[:1], share]) for label, share in shares.items()},
+    )
+
+
+def _shade(colour: str, index: int) -> tuple[float, float, float]:
+    """Lighter towards white for smaller rooms."""
+    red, green, blue = mpl.colors.to_rgb(colour)
+    mix = (0.55, 0.28, 0.0)[index]
+    return red + (1 - red) * mix, green + (1 - green) * mix, blue + (1 - blue) * mix

@@ -1,0 +1,408 @@
+"""Statistics of tasks: what trainers report to and curricula draw from."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from curricle._core import Rules, Stream, Ticket
+from curricle.backends.arrays import checked_score, vector
+from curricle.backends.base import TaskMemoryBackend
+from curricle.backends.local import LocalMemoryBackend
+from curricle.errors import UnknownTaskError
+
+STATS = (
+    "completion_count",
+    "mean_score",
+    "reward_ema",
+    "ema_squared",
+    "lp_score",
+    "success_rate_ema",
+    "last_score",
+    "success_threshold",
+    "seed",
+    "generator_type",
+    "p_fast",
+    "p_slow",
+    "p_true",
+    "random_baseline",
+)
+
+_stats_of = attrgetter(*STATS)
+
+
+class TaskTracker:
+    """Keeps the statistics of tasks in a backend.
+
+    Args:
+        max_memory_tasks: capacity of the backend that is made where none is given, >= 1.
+        ema_alpha: step of ``reward_ema``, ``ema_squared`` and ``success_rate_ema``, in (0, 1].
+        backend: where the records live; ``None`` makes a `LocalMemoryBackend`.
+        default_success_threshold: score from which an episode is a success.
+        default_generator_type: ``generator_type`` of tasks that name none.
+        enable_task_list_cache: no longer means anything; the list of tasks needs no cache.
+
+    The rules of a backend that has its own (from a curriculum's config, or of a session that is
+    there already) go before this tracker's defaults.
+
+    Attributes:
+        backend: where the records live.
+        update: ``(task_id, score, env_steps=0) -> LP``, the shortest way to report a score.
+        report_one: ``(ticket, score, env_steps=0) -> LP``, ``None`` for a late report.
+        draw: ``(stream=None) -> Ticket``, one task by weight.
+
+    Raises:
+        ValueError: a number out of its range, or other than in the backend's rules.
+
+    Example:
+        >>> tracker = TaskTracker()
+        >>> tracker.update_task_performance(7, 0.25)
+        >>> tracker.get_task_stats(7)["mean_score"]
+        0.25
+    """
+
+    def __init__(
+        self,
+        max_memory_tasks: int = 1000,
+        ema_alpha: float = 0.1,
+        backend: TaskMemoryBackend | None = None,
+        default_success_threshold: float = 0.5,
+        default_generator_type: float = 0.0,
+        enable_task_list_cache: bool = True,
+    ) -> None:
+        if not enable_task_list_cache:
+            warnings.warn(
+                "enable_task_list_cache no longer means anything: the list needs no cache",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        rules = Rules(
+            progress="given",
+            ema_alpha=ema_alpha,
+            success_threshold=default_success_threshold,
+            generator_type=default_generator_type,
+        )
+        backend = LocalMemoryBackend(max_memory_tasks) if backend is None else backend
+        backend.start(rules)
+        _hold_against(backend.rules, rules)
+        self._bind(backend)
+
+    def _bind(self, backend: TaskMemoryBackend) -> None:
+        self.backend = backend
+        # One look-up, then the backend: a method of the core where the backend is ours.
+        self.update = backend.update_score
+        self.report_one = backend.report
+        self.draw = backend.draw
+
+    def __getstate__(self) -> TaskMemoryBackend:
+        return self.backend
+
+    def __setstate__(self, backend: TaskMemoryBackend) -> None:
+        self._bind(backend)
+
+    @property
+    def max_memory_tasks(self) -> int:
+        """Capacity of the backend."""
+        return self.backend.max_tasks
+
+    @property
+    def ema_alpha(self) -> float:
+        """Step of ``reward_ema``, ``ema_squared`` and ``success_rate_ema``."""
+        alpha: float = self.backend.rules.as_dict()["ema_alpha"]
+        return alpha
+
+    # Tasks.
+
+    def track_task_creation(
+        self,
+        task_id: int,
+        success_threshold: float | None = None,
+        seed: int | None = None,
+        generator_type: float | None = None,
+        *,
+        label: str | None = None,
+    ) -> bool:
+        """Creates a task; False if it was there already (and is left as it is).
+
+        Raises:
+            CapacityError: the table is full.
+        """
+        return self.backend.create(
+            task_id,
+            success_threshold=success_threshold,
+            seed=seed,
+            generator_type=generator_type,
+            label=label,
+        )
+
+    def track_many(
+        self, task_ids: ArrayLike, labels: Sequence[str | None] | None = None
+    ) -> NDArray[np.bool_]:
+        """Creates tasks; True for each that is new, shape (n,)."""
+        return self.backend.create_many(vector(task_ids, np.int64, "task_ids"), labels)
+
+    def replace_task(self, evicted: int, task_id: int, *, label: str | None = None) -> bool:
+        """Evicts a task and creates another in one step.
+
+        False, and nothing done, if the one is gone or the other is there already.
+        """
+        return self.backend.replace(evicted, task_id, label=label)
+
+    def remove_task(self, task_id: int, *, evict: bool = False) -> bool:
+        """Removes a task; its counts stay in the totals. False if it is unknown."""
+        return self.backend.remove(task_id, evict=evict)
+
+    def get_task_index(self, task_id: int) -> int | None:
+        """Slot of a task, ``None`` if it is unknown."""
+        return self.backend.index(task_id)
+
+    def get_all_tracked_tasks(self) -> list[int]:
+        """Ids of all tasks."""
+        ids: list[int] = self.backend.task_ids().tolist()
+        return ids
+
+    def __contains__(self, task_id: int) -> bool:
+        return self.backend.index(task_id) is not None
+
+    def __len__(self) -> int:
+        return len(self.backend)
+
+    # Scores.
+
+    def update_task_performance(
+        self,
+        task_id: int,
+        score: float,
+        lp_score: float | None = None,
+        success_threshold: float | None = None,
+    ) -> None:
+        """One score; creates the task if it is unknown.
+
+        Args:
+            task_id: the task.
+            score: finite, within [-1e9, 1e9].
+            lp_score: learning progress that the caller computed.
+            success_threshold: the task's threshold from now on.
+
+        Raises:
+            ValueError: a score out of range; nothing is written.
+            CapacityError: an unknown task and a full table.
+        """
+        if success_threshold is not None:
+            checked_score(score)
+            if not self.backend.create(task_id, success_threshold=success_threshold):
+                self.backend.set_success_threshold(task_id, success_threshold)
+        self.update(task_id, score)
+        if lp_score is not None:
+            self.backend.set_lp(task_id, lp_score)
+
+    def update_batch(
+        self, ids: ArrayLike, scores: ArrayLike, env_steps: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """One score an element, in order; checked whole before the first write.
+
+        Args:
+            ids: shape (n,), integers.
+            scores: shape (n,), finite, within [-1e9, 1e9].
+            env_steps: shape (n,), environment steps of each episode.
+
+        Returns:
+            LP after each, shape (n,); NaN where a full table kept an unknown task out.
+
+        Raises:
+            ValueError: shapes that differ, or a score out of range.
+            TypeError: arrays of another kind of numbers.
+        """
+        steps = None if env_steps is None else vector(env_steps, np.int64, "env_steps")
+        return self.backend.update_scores(
+            vector(ids, np.int64, "ids"), vector(scores, np.float64, "scores"), steps
+        )
+
+    def report(
+        self,
+        tickets: Sequence[Ticket],
+        scores: ArrayLike,
+        env_steps: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
+        """Scores of drawn episodes, each once; checked whole before the first write.
+
+        Returns:
+            LP after each, shape (n,); NaN for a task that was evicted since the draw.
+
+        Raises:
+            ValueError: lengths that differ, a score out of range, a ticket reported before.
+        """
+        values = vector(scores, np.float64, "scores")
+        steps = np.zeros(len(tickets), np.int64)
+        if env_steps is not None:
+            steps = vector(env_steps, np.int64, "env_steps")
+        if not len(tickets) == len(values) == len(steps):
+            raise ValueError(f"{len(tickets)} tickets, {len(values)} scores, {len(steps)} steps")
+        if len({id(ticket) for ticket in tickets}) != len(tickets):
+            raise ValueError("a ticket comes twice in the batch; each is reported once")
+        for ticket, score in zip(tickets, values.tolist(), strict=True):
+            checked_score(score)
+            if ticket.consumed:
+                raise ValueError(f"the ticket of task {ticket.task_id} was reported before")
+        progress = np.full(len(tickets), np.nan)
+        rows = zip(tickets, values.tolist(), steps.tolist(), strict=True)
+        for at, row in enumerate(rows):
+            lp = self.report_one(*row)
+            if lp is not None:
+                progress[at] = lp
+        return progress
+
+    def update_bidirectional_emas(
+        self, task_id: int, p_fast: float, p_slow: float, p_true: float, random_baseline: float
+    ) -> None:
+        """EMAs that the caller computed; `UnknownTaskError` for an unknown task."""
+        self.backend.set_emas(task_id, p_fast, p_slow, p_true, random_baseline)
+
+    def update_lp_score(self, task_id: int, lp_score: float) -> None:
+        """Learning progress that the caller computed; `UnknownTaskError` for an unknown task."""
+        self.backend.set_lp(task_id, lp_score)
+
+    def set_weights(self, ids: ArrayLike, weights: ArrayLike) -> NDArray[np.bool_]:
+        """Weights of draws, shape (n,), >= 0; False for each task that is gone."""
+        return self.backend.set_weights(
+            vector(ids, np.int64, "ids"), vector(weights, np.float64, "weights")
+        )
+
+    # Draws.
+
+    def sample(self, n: int, replace: bool = True, stream: Stream | None = None) -> list[Ticket]:
+        """Draws ``n`` tasks by weight, with or without replacement.
+
+        Raises:
+            EmptyTableError: there are no tasks.
+            ValueError: without replacement, more draws than tasks.
+        """
+        return self.backend.draw_many(n, replace=replace, stream=stream)
+
+    def probabilities(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ids and the exact distribution that draws follow, shape (n,) each."""
+        return self.backend.probabilities()
+
+    def stream(self, seed: int | None = None) -> Stream:
+        """A stream of (session seed, ``seed``), or of the next number of the session."""
+        return self.backend.stream(seed)
+
+    def choose_eviction(self, min_presentations: int = 5, percentile: float = 1.0) -> int | None:
+        """The task of least LP among those with at least ``min_presentations`` completions.
+
+        Only if fewer than the share ``percentile`` of all tasks have a lower LP; else ``None``.
+        """
+        return self.backend.choose_eviction(min_presentations, percentile)
+
+    # Statistics.
+
+    def get_task_stats(self, task_id: int) -> dict[str, float] | None:
+        """Statistics of a task by name, ``None`` if it is unknown."""
+        data = self.backend.read(task_id)
+        if data is None:
+            return None
+        stats = dict(zip(STATS, _stats_of(data), strict=True))
+        stats["age_seconds"] = max(time.time() - data.creation_time, 0.0)
+        return stats
+
+    def stats_batch(self, ids: ArrayLike) -> NDArray[Any]:
+        """Records of tasks, shape (n,), a structured array in the order of ``ids``.
+
+        Raises:
+            UnknownTaskError: an id that is no task.
+        """
+        wanted = vector(ids, np.int64, "ids")
+        table = self.backend.snapshot()
+        order = np.argsort(table["task_id"])
+        known = table["task_id"][order]
+        at = np.searchsorted(known, wanted)
+        found = np.zeros(len(wanted), np.bool_)
+        inside = at < len(known)
+        found[inside] = known[at[inside]] == wanted[inside]
+        if not found.all():
+            raise UnknownTaskError(f"unknown task {wanted[~found][0]}")
+        return table[order[at]]
+
+    def get_global_stats(self) -> dict[str, float]:
+        """Statistics of the session.
+
+        Returns:
+            mean_score and total_completions over its lifetime, mean_recent_score (the mean
+            ``reward_ema`` of the tasks that have a score) and total_tracked_tasks.
+        """
+        totals = self.backend.totals()
+        table = self.backend.snapshot()
+        scored = table["reward_ema"][table["completion_count"] > 0]
+        completions = totals["completions"]
+        return {
+            "mean_score": totals["score_sum"] / completions if completions else 0.0,
+            "total_completions": completions,
+            "mean_recent_score": float(scored.mean()) if len(scored) else 0.0,
+            "total_tracked_tasks": totals["tasks"],
+        }
+
+    def snapshot(self) -> NDArray[Any]:
+        """All records, shape (n,), a structured array with the fields of ``TaskData``."""
+        return self.backend.snapshot()
+
+    def totals(self) -> dict[str, float]:
+        """Counts of the session, live ones and over its lifetime."""
+        return self.backend.totals()
+
+    # Labels.
+
+    def set_task_label(self, task_id: int, label: str | None) -> None:
+        """Labels a task; `UnknownTaskError` if it is unknown."""
+        self.backend.set_label(task_id, label)
+
+    def get_task_label(self, task_id: int) -> str | None:
+        """Label of a task, ``None`` if it has none or is unknown."""
+        data = self.backend.read(task_id)
+        return None if data is None else data.label
+
+    def get_label_completion_counts(self) -> dict[str, int]:
+        """Completions by label over the lifetime of the session."""
+        return {label: int(counts["completions"]) for label, counts in self.label_totals().items()}
+
+    def label_totals(self) -> dict[str, dict[str, float]]:
+        """Counts by label."""
+        return self.backend.label_totals()
+
+    # The session.
+
+    def verify(self) -> dict[str, int]:
+        """Holds records, labels and totals against each other.
+
+        To be exact no update may be in flight; `SessionError` names what disagrees.
+        """
+        return self.backend.verify()
+
+    def save(self, path: str) -> int:
+        """Writes a checkpoint; returns its size in bytes."""
+        return self.backend.save(path)
+
+    def load(self, path: str) -> None:
+        """Replaces the tasks by those of a checkpoint, all or nothing; `CheckpointError`."""
+        self.backend.load(path)
+
+    def cleanup_shared_memory(self) -> None:
+        """Leaves the session; the last process to leave removes it unless it persists."""
+        self.backend.close()
+
+
+def _hold_against(rules: Rules, given: Rules) -> None:
+    """Refuses numbers that the caller chose and that a backend's own rules contradict."""
+    defaults, actual = Rules().as_dict(), rules.as_dict()
+    chosen = given.as_dict()
+    for name in ("ema_alpha", "success_threshold", "generator_type"):
+        if chosen[name] not in (actual[name], defaults[name]):
+            raise ValueError(
+                f"the tracker's {name} is {chosen[name]}, but that of the backend's rules is "
+                f"{actual[name]}: leave it out, or make the backend with the same rules"
+            )

@@ -1,0 +1,1 @@
+"""The built-in training job: a small agent learns the assembly lines under a curriculum."""

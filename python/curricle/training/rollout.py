@@ -1,0 +1,30 @@
+"""The steps between two updates of the agent."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curricle.training.features import NUM_ACTIVE
+
+
+class Rollout:
+    """Arrays of shape (steps, environments) that one pass of the training loop fills.
+
+    Attributes:
+        features: active features of the observation before each step, (steps, envs, NUM_ACTIVE).
+        actions: taken.
+        values: of the observation before each step.
+        rewards: of each step.
+        terminated: whether the step ended in a state worth nothing.
+        ended: whether an episode ended with the step.
+        is_step: ``False`` where the environment was only reset and the action went nowhere.
+    """
+
+    def __init__(self, steps: int, num_envs: int) -> None:
+        shape = (steps, num_envs)
+        self.features: NDArray[np.intp] = np.empty((*shape, NUM_ACTIVE), np.intp)
+        self.actions: NDArray[np.int64] = np.empty(shape, np.int64)
+        self.values: NDArray[np.float64] = np.empty(shape)
+        self.rewards: NDArray[np.float64] = np.empty(shape)
+        self.terminated: NDArray[np.bool_] = np.empty(shape, np.bool_)
+        self.ended: NDArray[np.bool_] = np.empty(shape, np.bool_)
+        self.is_step: NDArray[np.bool_] = np.empty(shape, np.bool_)

@@ -1,0 +1,53 @@
+"""What a training run is asked to do."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CurriculumName = Literal["learning-progress", "uniform"]
+
+
+class AgentSettings(BaseModel):
+    """What the agent learns with.
+
+    Attributes:
+        learning_rate: step of Adam, > 0.
+        discount: factor a step on future reward, in (0, 1].
+        trace: lambda of generalised advantage estimation, in [0, 1].
+        entropy_weight: weight of the entropy of the policy, >= 0.
+        value_weight: weight of the squared error of the value, >= 0.
+        samples_per_update: environment steps, over all processes, between two updates.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    learning_rate: float = Field(default=0.005, gt=0.0)
+    discount: float = Field(default=0.97, gt=0.0, le=1.0)
+    trace: float = Field(default=0.95, ge=0.0, le=1.0)
+    entropy_weight: float = Field(default=0.01, ge=0.0)
+    value_weight: float = Field(default=0.25, ge=0.0)
+    samples_per_update: int = Field(default=256, ge=1)
+
+
+class TrainSettings(BaseModel):
+    """A run of the training job.
+
+    Attributes:
+        curriculum: how tasks are drawn.
+        processes: worker processes, one environment each, 1 to 256.
+        episodes: episodes in all, over all processes.
+        impossible_ratio: share of tasks that nobody can solve, in [0, 1].
+        seed: of the curriculum, the environments and the agent.
+        pool_size: tasks that draws choose from at any time.
+        agent: what the agent learns with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    curriculum: CurriculumName = "learning-progress"
+    processes: int = Field(default=4, ge=1, le=256)
+    episodes: int = Field(default=8_000, ge=1)
+    impossible_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    pool_size: int = Field(default=160, ge=1)
+    agent: AgentSettings = AgentSettings()

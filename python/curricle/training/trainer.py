@@ -1,0 +1,223 @@
+"""The training loop: an actor-critic and worker processes that share one curriculum."""
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import gymnasium as gym
+import numpy as np
+
+from curricle.assembly_lines import AssemblyLinesEnv, AssemblyLinesTaskGenerator
+from curricle.config import LearningProgressConfig, UniformConfig
+from curricle.curriculum import Curriculum
+from curricle.envs import CurriculumEnv
+from curricle.training.agent import LinearActorCritic
+from curricle.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from curricle.training.curve import curve_points, write_curve
+from curricle.training.evaluation import evaluate, evaluation_tasks
+from curricle.training.features import active_features
+from curricle.training.rollout import Rollout
+from curricle.training.settings import TrainSettings
+from curricle.training.stopping import StopRequest, signals_blocked
+
+_CURVE_POINTS = 30
+_SECONDS_BETWEEN_UPDATES = 0.5
+# Episodes a task in the evaluation at the end.
+_FINAL_EPISODES = 4
+
+
+class Monitor(Protocol):
+    """Who watches a run."""
+
+    def show(self, progress: Progress, totals: Mapping[str, Mapping[str, float]]) -> None:
+        """Called about twice a second with the session's totals by label."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFactory:
+    """Makes a worker's environment; pickled to the worker, where it joins the session."""
+
+    curriculum: Curriculum
+
+    def __call__(self) -> CurriculumEnv[np.ndarray, np.int64]:
+        """An assembly-lines environment whose tasks the curriculum draws."""
+        return CurriculumEnv(AssemblyLinesEnv(), self.curriculum, per_label_metrics=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run ended with.
+
+    Attributes:
+        progress: how far it came, with its curve.
+        totals: the session's totals by label.
+        success: share of solved evaluation episodes by label, impossible labels included.
+        is_complete: ``False`` if it was asked to stop before its last episode.
+    """
+
+    progress: Progress
+    totals: dict[str, dict[str, float]]
+    success: dict[str, float]
+    is_complete: bool
+
+
+def make_generator(settings: TrainSettings) -> AssemblyLinesTaskGenerator:
+    """The tasks of a run."""
+    config = AssemblyLinesTaskGenerator.Config(impossible_ratio=settings.impossible_ratio)
+    return AssemblyLinesTaskGenerator(config)
+
+
+def make_curriculum(settings: TrainSettings) -> Curriculum:
+    """The curriculum of a run, in a session of its own."""
+    config: LearningProgressConfig | UniformConfig
+    if settings.curriculum == "uniform":
+        config = UniformConfig(score_range=(0.0, 1.0), num_active_tasks=settings.pool_size)
+    else:
+        # A task gets some fifty episodes: fast EMAs, and little off for noise. Nothing is evicted,
+        # because every new task would have to be tried before it is known to be impossible.
+        config = LearningProgressConfig(
+            score_range=(0.0, 1.0),
+            num_active_tasks=settings.pool_size,
+            use_baseline_normalization=False,
+            ema_timescale=0.2,
+            slow_timescale_factor=0.1,
+            min_samples_for_lp=5,
+            noise_deviations=0.5,
+            rand_task_rate=0.2,
+            eviction_threshold_percentile=0.0,
+        )
+    return Curriculum(make_generator(settings), config, seed=settings.seed)
+
+
+def train(
+    settings: TrainSettings,
+    folder: Path,
+    monitor: Monitor,
+    stop: StopRequest,
+    *,
+    resume: bool = False,
+) -> Result:
+    """Trains until ``settings.episodes`` episodes are completed or ``stop`` is made.
+
+    Checkpoint and curve are written to ``folder`` along the way and at the end, whatever ended
+    the run.
+
+    Args:
+        settings: what to do.
+        folder: an existing folder.
+        monitor: who watches.
+        stop: looked at after every step of the environments.
+        resume: go on from the checkpoint in ``folder``.
+
+    Raises:
+        CheckpointError: there is no checkpoint to go on from, or it is damaged.
+        ValueError: the run has more episodes than that already.
+        SessionError: the shared session cannot be made.
+    """
+    with closing(make_curriculum(settings)) as curriculum:
+        agent = LinearActorCritic(settings.agent)
+        rng = np.random.default_rng(settings.seed)
+        progress = load_checkpoint(folder, agent, curriculum, rng) if resume else Progress()
+        if progress.episodes >= settings.episodes + settings.processes:
+            raise ValueError(
+                f"the run in {folder} has {progress.episodes} episodes, which is more than "
+                f"{settings.episodes}; give a larger --episodes"
+            )
+        run = _Run(settings, folder, curriculum, agent, rng, progress)
+        with signals_blocked():
+            envs = gym.vector.AsyncVectorEnv(
+                [EnvFactory(curriculum)] * settings.processes, context="spawn"
+            )
+        try:
+            run.learn(envs, monitor, stop)
+        finally:
+            envs.close()
+            run.save()
+        is_complete = progress.episodes >= settings.episodes
+        success = run.evaluate_finally() if is_complete else {}
+        return Result(progress, curriculum.label_totals(), success, is_complete)
+
+
+class _Run:
+    def __init__(
+        self,
+        settings: TrainSettings,
+        folder: Path,
+        curriculum: Curriculum,
+        agent: LinearActorCritic,
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.curriculum = curriculum
+        self.agent = agent
+        self.rng = rng
+        self.progress = progress
+        self._choices = make_generator(settings).config
+
+    def learn(self, envs: gym.vector.AsyncVectorEnv, monitor: Monitor, stop: StopRequest) -> None:
+        agent, rng, progress = self.agent, self.rng, self.progress
+        num_episodes = self.settings.episodes
+        num_steps = max(1, self.settings.agent.samples_per_update // envs.num_envs)
+        rollout = Rollout(num_steps, envs.num_envs)
+        interval = max(1, num_episodes // _CURVE_POINTS)
+        next_point = (progress.episodes // interval + 1) * interval
+        started = time.perf_counter() - progress.seconds
+        last_shown = -_SECONDS_BETWEEN_UPDATES
+        observations, _ = envs.reset(seed=int(rng.integers(2**31)))
+        # The step after the end of an episode is the reset: its action goes nowhere.
+        is_reset = np.zeros(envs.num_envs, np.bool_)
+        while progress.episodes < num_episodes:
+            for step in range(num_steps):
+                features = active_features(observations)
+                actions, values = agent.act(features, rng)
+                observations, rewards, terminated, truncated, _ = envs.step(actions)
+                rollout.features[step] = features
+                rollout.actions[step] = actions
+                rollout.values[step] = values
+                rollout.rewards[step] = rewards
+                rollout.terminated[step] = terminated
+                rollout.ended[step] = terminated | truncated
+                rollout.is_step[step] = ~is_reset
+                progress.env_steps += envs.num_envs - int(is_reset.sum())
+                is_reset = terminated | truncated
+                progress.episodes += int(is_reset.sum())
+                if stop.is_made or progress.episodes >= num_episodes:
+                    progress.seconds = time.perf_counter() - started
+                    self.mark_point()
+                    return
+            _, last_values = agent.evaluate(active_features(observations))
+            # Smaller steps towards the end: the last policy is the one that counts.
+            agent.learn(rollout, last_values, rate=max(0.1, 1 - progress.episodes / num_episodes))
+            progress.seconds = time.perf_counter() - started
+            if progress.seconds - last_shown > _SECONDS_BETWEEN_UPDATES:
+                last_shown = progress.seconds
+                monitor.show(progress, self.curriculum.label_totals())
+            if progress.episodes >= next_point:
+                next_point += interval
+                self.mark_point()
+                self.save()
+
+    def mark_point(self) -> None:
+        progress = self.progress
+        progress.curve += curve_points(
+            progress.episodes,
+            progress.env_steps,
+            progress.seconds,
+            self.curriculum.label_totals(),
+            evaluate(self.agent, evaluation_tasks(self._choices), self.rng),
+        )
+
+    def evaluate_finally(self) -> dict[str, float]:
+        tasks = evaluation_tasks(self._choices)
+        if self._choices.impossible_ratio > 0.0:
+            tasks += evaluation_tasks(self._choices, impossible=True)
+        return evaluate(self.agent, tasks * _FINAL_EPISODES, self.rng)
+
+    def save(self) -> None:
+        write_curve(self.folder / "curve.csv", self.progress.curve)
+        save_checkpoint(self.folder, self.agent, self.curriculum, self.rng, self.progress)
