@@ -108,6 +108,13 @@ def test_processes_that_open_at_once_share_one_pool(method, name):
     holder.close()
 
 
+def test_another_set_of_tasks_is_refused(name):
+    curriculum = Curriculum(10, session=name)
+    with pytest.raises(ValueError, match="0 to 9, this curriculum 0 to 4"):
+        Curriculum(5, session=name)
+    curriculum.close()
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_two_creators_never_share_a_slot(method, name):
     tracker = TaskTracker(backend=SharedMemoryBackend(4000, name))

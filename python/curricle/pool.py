@@ -41,8 +41,19 @@ class Pool:
         self._seed = algorithm.tracker.backend.seed ^ _IDS
 
     def fill(self) -> None:
-        """Creates the tasks of the pool; those that are there, or once were, stay as they are."""
+        """Creates the tasks of the pool; those that are there, or once were, stay as they are.
+
+        Raises:
+            ValueError: the session has tasks beyond a fixed set, so another process has others.
+        """
         tracker = self.algorithm.tracker
+        if isinstance(self.generator, FixedTasks):
+            ids = tracker.get_all_tracked_tasks()
+            if ids and not (min(ids) >= 0 and max(ids) < self.size):
+                raise ValueError(
+                    f"the session has tasks {min(ids)} to {max(ids)}, this curriculum 0 to "
+                    f"{self.size - 1}: give all processes the same tasks, or another session"
+                )
         # Later, ids that are missing were evicted.
         if tracker.totals()["created"] >= self.size:
             return

@@ -54,10 +54,10 @@ pub enum Change {
 impl Change {
     /// What it adds to the retired part of totals, where `old` was the live part.
     #[inline]
-    fn retired(self, old: &Live) -> Retired {
+    fn retired(self, old: &Live) -> Option<Retired> {
         let mut retired = Retired::default();
         match self {
-            Self::Update | Self::Load => {}
+            Self::Update | Self::Load => return None,
             Self::Create => retired.created = 1,
             Self::Evict { scheduled } | Self::Remove { scheduled } => {
                 retired.completions = old.completions;
@@ -71,7 +71,7 @@ impl Change {
                 }
             }
         }
-        retired
+        Some(retired)
     }
 }
 
@@ -105,11 +105,16 @@ impl Old {
 impl Latch<'_> {
     /// Stages a tally with something added; returns the sequence that publishes it.
     #[inline]
-    fn stage_sum(&self, gained: &Live, retired: &Retired) -> u64 {
-        let mut tally = Tally::load(self.owned());
-        tally.live.add(gained);
-        tally.retired.add(retired);
-        self.stage(|copy| tally.store(copy))
+    fn stage_sum(&self, gained: &Live, retired: Option<&Retired>) -> u64 {
+        let from = self.owned();
+        self.stage(|copy| {
+            Tally::store_sum(from, gained, copy);
+            if let Some(retired) = retired {
+                let mut tally = Tally::load(copy);
+                tally.retired.add(retired);
+                tally.store(copy);
+            }
+        })
     }
 }
 
@@ -202,22 +207,24 @@ impl<'a> StripeGuard<'a> {
         intent.slot.set(slot as u64);
         intent.record.set(table.record(slot).stage(new, live));
         let totals = table.totals(self.number);
-        intent.totals.set(totals.stage_sum(&gained, &retired));
-        let stage_label = |place: &[Word; 2], label: u32, gained: &Live, retired: &Retired| {
-            place[0].set(u64::from(label));
-            if label != 0 {
-                let latch = table.label_totals(self.number, label as usize);
-                place[1].set(latch.stage_sum(gained, retired));
-            }
-        };
+        intent
+            .totals
+            .set(totals.stage_sum(&gained, retired.as_ref()));
+        let stage_label =
+            |place: &[Word; 2], label: u32, gained: &Live, retired: Option<&Retired>| {
+                place[0].set(u64::from(label));
+                if label != 0 {
+                    let latch = table.label_totals(self.number, label as usize);
+                    place[1].set(latch.stage_sum(gained, retired));
+                }
+            };
         if old.label == new.label || !old.tenant.live {
             intent.old_label[0].set(0);
-            stage_label(&intent.new_label, new.label, &gained, &retired);
+            stage_label(&intent.new_label, new.label, &gained, retired.as_ref());
         } else {
-            let (none, nothing) = (Live::default(), Retired::default());
-            let lost = none.less(&old.part);
-            stage_label(&intent.old_label, old.label, &lost, &nothing);
-            stage_label(&intent.new_label, new.label, &new_part, &nothing);
+            let lost = Live::default().less(&old.part);
+            stage_label(&intent.old_label, old.label, &lost, None);
+            stage_label(&intent.new_label, new.label, &new_part, None);
         }
 
         intent.armed.publish(1);

@@ -197,6 +197,12 @@ fn of_generation(word: u64, generation: u32) -> u64 {
     }
 }
 
+/// Fields and columns of a copy.
+#[inline]
+fn split(copy: &[Word]) -> (&[Word; FIELD_WORDS], &[Word]) {
+    copy.split_first_chunk().expect("a copy of a record")
+}
+
 #[inline]
 fn encode(copy: &[Word], data: &TaskData, live: bool) {
     let live = if live { LIVE } else { 0 };
@@ -222,17 +228,18 @@ fn encode(copy: &[Word], data: &TaskData, live: bool) {
         data.seed,
         data.generator_type.to_bits(),
     ];
-    for (word, value) in copy.iter().zip(fields) {
+    let (words, columns) = split(copy);
+    for (word, value) in words.iter().zip(fields) {
         word.set(value);
     }
-    for (word, value) in copy[FIELD_WORDS..].iter().zip(data.columns) {
+    for (word, value) in columns.iter().zip(data.columns) {
         word.set_f64(value);
     }
 }
 
 #[inline]
 fn decode(copy: &[Word]) -> (Tenant, TaskData) {
-    let fields = &copy[..FIELD_WORDS];
+    let (fields, columns) = split(copy);
     let tenant = Tenant::unpack(fields[0].get(), fields[1].get());
     let mut data = TaskData::new(tenant.task_id);
     data.generation = tenant.generation;
@@ -255,7 +262,7 @@ fn decode(copy: &[Word]) -> (Tenant, TaskData) {
     data.success_threshold = fields[17].get_f64();
     data.seed = fields[18].get();
     data.generator_type = fields[19].get_f64();
-    for (value, word) in data.columns.iter_mut().zip(&copy[FIELD_WORDS..]) {
+    for (value, word) in data.columns.iter_mut().zip(columns) {
         *value = word.get_f64();
     }
     (tenant, data)
