@@ -353,9 +353,8 @@ def check_summary(folder: Path, episodes, seed):
             assert (label["mean_reward"], label["success"]) == (0.0, 0.0)
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_nothing_else(tmp_path):
-    folder = tmp_path / "run"
-    session = f"curricle-test-interrupt-{os.getpid()}"
+def start_run(folder, session):
+    """A run of two workers that has begun to train."""
     process = subprocess.Popen(
         [*COMMAND, "--processes", "2", "--out", str(folder)],
         stdout=subprocess.PIPE,
@@ -367,6 +366,13 @@ def test_ctrl_c_leaves_a_checkpoint_and_nothing_else(tmp_path):
     )
     assert process.stdout is not None
     assert "episodes" in process.stdout.readline()
+    return process
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_nothing_else(tmp_path):
+    folder = tmp_path / "run"
+    session = f"curricle-test-interrupt-{os.getpid()}"
+    process = start_run(folder, session)
     os.killpg(process.pid, signal.SIGINT)
     # Every worker inherited the pipe, so that its end is the end of them all.
     output, _ = process.communicate(timeout=LIMIT)
@@ -377,6 +383,27 @@ def test_ctrl_c_leaves_a_checkpoint_and_nothing_else(tmp_path):
 
     result = run_command(["--resume", str(folder), "--episodes", "40"], session)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
+def test_a_dead_worker_ends_the_run_with_a_checkpoint_and_nothing_else(tmp_path):
+    folder = tmp_path / "run"
+    session = f"curricle-test-dead-worker-{os.getpid()}"
+    process = start_run(folder, session)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    output, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 1
+    assert output.splitlines()[-1] == "error: a worker process died; go on with --resume"
+    assert "Traceback" not in output
+    assert not is_left(session)
+    assert (folder / "checkpoint.npz").exists()
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path):

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AsyncVectorEnv
 
-from curricle.assembly_lines import AssemblyLinesEnv, AssemblyLinesTaskGenerator
+from curricle.assembly_lines import AssemblyLinesTaskGenerator
 from curricle.config import LearningProgressConfig, UniformConfig
 from curricle.curriculum import Curriculum
-from curricle.envs import CurriculumEnv
 from curricle.training.agent import LinearActorCritic
 from curricle.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from curricle.training.curve import curve_points, write_curve
@@ -21,7 +20,8 @@ from curricle.training.evaluation import evaluate, evaluation_tasks
 from curricle.training.features import active_features
 from curricle.training.rollout import Rollout
 from curricle.training.settings import TrainSettings
-from curricle.training.stopping import StopRequest, signals_blocked
+from curricle.training.stopping import StopRequest
+from curricle.training.workers import worker_envs
 
 _CURVE_POINTS = 30
 _SECONDS_BETWEEN_UPDATES = 0.5
@@ -34,17 +34,6 @@ class Monitor(Protocol):
 
     def show(self, progress: Progress, totals: Mapping[str, Mapping[str, float]]) -> None:
         """Called about twice a second with the session's totals by label."""
-
-
-@dataclass(frozen=True, slots=True)
-class EnvFactory:
-    """Makes a worker's environment; pickled to the worker, where it joins the session."""
-
-    curriculum: Curriculum
-
-    def __call__(self) -> CurriculumEnv[np.ndarray, np.int64]:
-        """An assembly-lines environment whose tasks the curriculum draws."""
-        return CurriculumEnv(AssemblyLinesEnv(), self.curriculum, per_label_metrics=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +105,7 @@ def train(
         CheckpointError: there is no checkpoint to go on from, or it is damaged.
         ValueError: the run has more episodes than that already.
         SessionError: the shared session cannot be made.
+        ChildProcessError: a worker died.
     """
     with closing(make_curriculum(settings)) as curriculum:
         agent = LinearActorCritic(settings.agent)
@@ -127,14 +117,10 @@ def train(
                 f"{settings.episodes}; give a larger --episodes"
             )
         run = _Run(settings, folder, curriculum, agent, rng, progress)
-        with signals_blocked():
-            envs = gym.vector.AsyncVectorEnv(
-                [EnvFactory(curriculum)] * settings.processes, context="spawn"
-            )
         try:
-            run.learn(envs, monitor, stop)
+            with worker_envs(curriculum, settings.processes) as envs:
+                run.learn(envs, monitor, stop)
         finally:
-            envs.close()
             run.save()
         is_complete = progress.episodes >= settings.episodes
         success = run.evaluate_finally() if is_complete else {}
@@ -159,12 +145,12 @@ class _Run:
         self.progress = progress
         self._choices = make_generator(settings).config
 
-    def learn(self, envs: gym.vector.AsyncVectorEnv, monitor: Monitor, stop: StopRequest) -> None:
+    def learn(self, envs: AsyncVectorEnv, monitor: Monitor, stop: StopRequest) -> None:
         agent, rng, progress = self.agent, self.rng, self.progress
         num_episodes = self.settings.episodes
         num_steps = max(1, self.settings.agent.samples_per_update // envs.num_envs)
         rollout = Rollout(num_steps, envs.num_envs)
-        interval = max(1, num_episodes // _CURVE_POINTS)
+        interval = -(-num_episodes // _CURVE_POINTS)
         next_point = (progress.episodes // interval + 1) * interval
         started = time.perf_counter() - progress.seconds
         last_shown = -_SECONDS_BETWEEN_UPDATES

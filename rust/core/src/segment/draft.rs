@@ -57,6 +57,11 @@ impl Draft {
         self.file
             .set_permissions(Permissions::from_mode(0o600))
             .map_err(|error| super::failure(session, "cannot be made", &error))?;
+        // A tmpfs may promise more than the machine has: reserving it would then end in the
+        // kernel's killing of a process, not in an error.
+        if available_memory(folder(session)).is_some_and(|available| available < size as u64) {
+            return Err(no_space(session, size));
+        }
         let length = libc::off_t::try_from(size).unwrap_or(libc::off_t::MAX);
         loop {
             // SAFETY: the descriptor is open for the whole call.
@@ -134,7 +139,32 @@ fn no_space(session: &Path, needed: usize) -> Error {
     ))
 }
 
+/// Memory that is left for a folder whose files live in memory; nothing for any other.
+fn available_memory(folder: &Path) -> Option<u64> {
+    let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
+    let mut numbers = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the string ends in NUL, and the kernel writes no more than one statfs.
+    if unsafe { libc::statfs(folder.as_ptr(), numbers.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: the call succeeded and filled the struct.
+    if unsafe { numbers.assume_init() }.f_type != libc::TMPFS_MAGIC {
+        return None;
+    }
+    let memory = fs::read_to_string("/proc/meminfo").ok()?;
+    let kilobytes = |name: &str| {
+        let line = memory.lines().find(|line| line.starts_with(name))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    Some((kilobytes("MemAvailable:")? + kilobytes("SwapFree:").unwrap_or(0)) * 1024)
+}
+
 fn available_bytes(folder: &Path) -> Option<u64> {
+    let on_disk = space_in(folder)?;
+    Some(available_memory(folder).map_or(on_disk, |memory| memory.min(on_disk)))
+}
+
+fn space_in(folder: &Path) -> Option<u64> {
     let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
     let mut numbers = std::mem::MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: the string ends in NUL, and the kernel writes no more than one statvfs.
