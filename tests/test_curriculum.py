@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from curricle import list_sessions
 from curricle.algorithms import LearningProgressAlgorithm, UniformAlgorithm
 from curricle.backends import LocalMemoryBackend
 from curricle.config import LearningProgressConfig, UniformConfig
@@ -420,3 +421,10 @@ def test_a_single_generator():
     curriculum = Curriculum(generator, local(), pool_size=3)
     assert curriculum.draw().env_cfg == {"size": 3}
     assert curriculum.label_totals()["one"]["tasks"] == 3
+
+
+def test_leaving_a_with_block_closes_the_session():
+    with Curriculum(3, seed=1) as curriculum:
+        name = curriculum.session
+        assert name in {session["name"] for session in list_sessions()}
+    assert name not in {session["name"] for session in list_sessions()}

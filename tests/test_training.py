@@ -32,6 +32,7 @@ from curricle.training.features import NOTHING_THERE, NUM_ACTIVE, NUM_FEATURES, 
 from curricle.training.rollout import Rollout
 from curricle.training.run_folder import create_folder, read_settings
 from curricle.training.settings import AgentSettings, TrainSettings
+from curricle.training.trainer import make_generator
 
 COMMAND = [sys.executable, "-m", "curricle.cli", "train", "assembly-lines"]
 LIMIT = 100
@@ -49,6 +50,13 @@ def random_rollout(rng, steps=12, num_envs=3):
     rollout.is_step[1:] = ~rollout.ended[:-1]
     rollout.is_step[0] = True
     return rollout
+
+
+def test_the_published_task_set_is_a_preset_of_the_job():
+    choices = make_generator(TrainSettings(tasks="published", impossible_ratio=0.2)).config
+    assert choices == AssemblyLinesTaskGenerator.Config.published(impossible_ratio=0.2)
+    assert choices.chain_lengths == (2, 3, 4)
+    assert choices.room_sizes == ("small", "medium")
 
 
 class TestFeatures:

@@ -6,6 +6,8 @@ run share its statistics. `CurriculumEnv` puts it into a Gymnasium environment.
 
 from typing import TYPE_CHECKING, Any
 
+import gymnasium
+
 from curricle._core import (
     Rules,
     Session,
@@ -102,6 +104,10 @@ __all__ = [
     "remove_session",
     "tickets",
 ]
+
+gymnasium.register(
+    id="curricle/AssemblyLines-v0", entry_point="curricle.assembly_lines.env:AssemblyLinesEnv"
+)
 
 
 def __getattr__(name: str) -> Any:

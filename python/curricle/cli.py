@@ -18,7 +18,7 @@ except ModuleNotFoundError as error:
     sys.exit(f"curricle: {error.name} is missing; install it with: pip install 'curricle[cli]'")
 
 from curricle.training.run_folder import create_folder, read_settings, write_settings
-from curricle.training.settings import CurriculumName, TrainSettings
+from curricle.training.settings import CurriculumName, TaskSet, TrainSettings
 from curricle.training.stopping import StopRequest
 from curricle.training.summary import summarise, write_summary
 from curricle.training.trainer import Result, train
@@ -55,6 +55,13 @@ def assembly_lines(
     curriculum: Annotated[
         CurriculumName | None,
         typer.Option(help="How tasks are drawn.", show_default=DEFAULTS.curriculum),
+    ] = None,
+    tasks: Annotated[
+        TaskSet | None,
+        typer.Option(
+            help="The task set; the published one has chains of 2 to 4 and no tiny rooms.",
+            show_default=DEFAULTS.tasks,
+        ),
     ] = None,
     impossible_ratio: Annotated[
         float | None,
@@ -108,6 +115,7 @@ def assembly_lines(
     given = {
         "processes": processes,
         "curriculum": curriculum,
+        "tasks": tasks,
         "impossible_ratio": impossible_ratio,
         "episodes": episodes,
         "seed": seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -318,6 +318,12 @@ class Curriculum:
     def close(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""
         self._tracker.backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_rebuilt": {}}

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 CurriculumName = Literal["learning-progress", "uniform"]
+TaskSet = Literal["default", "published"]
 
 
 class AgentSettings(BaseModel):
@@ -34,6 +35,8 @@ class TrainSettings(BaseModel):
 
     Attributes:
         curriculum: how tasks are drawn.
+        tasks: "default" (chains of 1 to 4, all rooms) or "published" (chains of 2 to 4, small and
+            medium rooms).
         processes: worker processes, one environment each, 1 to 256.
         episodes: episodes in all, over all processes.
         impossible_ratio: share of tasks that nobody can solve, in [0, 1].
@@ -45,6 +48,7 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     curriculum: CurriculumName = "learning-progress"
+    tasks: TaskSet = "default"
     processes: int = Field(default=4, ge=1, le=256)
     episodes: int = Field(default=8_000, ge=1)
     impossible_ratio: float = Field(default=0.1, ge=0.0, le=1.0)

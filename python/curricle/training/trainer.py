@@ -55,7 +55,9 @@ class Result:
 
 def make_generator(settings: TrainSettings) -> AssemblyLinesTaskGenerator:
     """The tasks of a run."""
-    config = AssemblyLinesTaskGenerator.Config(impossible_ratio=settings.impossible_ratio)
+    choices = AssemblyLinesTaskGenerator.Config
+    make = choices.published if settings.tasks == "published" else choices
+    config = make(impossible_ratio=settings.impossible_ratio)
     return AssemblyLinesTaskGenerator(config)
 
 
