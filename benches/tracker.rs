@@ -17,6 +17,7 @@ fn session(tasks: usize) -> Session {
             ..Rules::default()
         }),
         place: Place::Local,
+        content: String::new(),
         columns: Vec::new(),
         max_labels: 32,
         max_inactive_labels: 8,

@@ -5,6 +5,7 @@ import secrets
 import numpy as np
 import pytest
 
+from curricle import Curriculum, LearningProgressConfig, SingleTaskGenerator
 from curricle._core import Rules, TaskData
 from curricle.backends import (
     LocalMemoryBackend,
@@ -188,7 +189,7 @@ class TestScores:
         for name in ("reward_ema", "ema_squared", "p_fast", "p_slow", "p_true", "total_score"):
             assert getattr(data, name) == getattr(expected, name)
         assert lp == data.lp_score == expected.lp_score
-        assert data.weight == pytest.approx(expected.weight, rel=1e-9)
+        assert data.weight == pytest.approx(expected.weight, abs=1e-9)
         assert (data.completion_count, data.env_steps, data.last_score) == (4, 20, 1.0)
 
     def test_without_bounds_progress_is_in_units_of_the_span(self, make):
@@ -339,15 +340,141 @@ class TestDraws:
         ]
         backend.set_weights(ids(3), scores(0.0))
         backend.update_score(1, 0.5)
-        assert backend.read_task(1).lp_score == 1.0
+        assert backend.read_task(1).lp_score == 6.0
         known, shares = backend.probabilities()
         drawn = dict(zip(known.tolist(), shares.tolist(), strict=True))
         assert drawn == pytest.approx({1: 0.75, 2: 0.25, 3: 0.0}, abs=1e-6)
+
+    def test_a_weight_is_what_it_is_in_any_batch(self, make):
+        backend = make(rules=Rules(progress="given"))
+        backend.create_many(ids(1, 2))
+        backend.set_weights(ids(1), scores(30.0))
+        backend.set_weights(ids(2), scores(10.0))
+        assert backend.probabilities()[1].tolist() == pytest.approx([0.75, 0.25])
+
+    @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), 4096.0])
+    def test_a_bad_weight_changes_none(self, make, weight):
+        backend = make(rules=Rules(progress="given"))
+        backend.create_many(ids(1, 2))
+        before = backend.probabilities()[1].tolist()
+        with pytest.raises(ValueError, match="4096"):
+            backend.set_weights(ids(1, 2), scores(2.0, weight))
+        assert backend.probabilities()[1].tolist() == before
 
     def test_all_weights_zero_is_uniform(self, make):
         backend = make(rules=Rules(progress="given", exploration=0.0))
         backend.create_many(ids(1, 2))
         assert backend.probabilities()[1].tolist() == [0.5, 0.5]
+
+
+class TestReports:
+    """A batch of reports is written whole or not at all."""
+
+    @pytest.fixture
+    def drawn(self, make):
+        backend = make(rules=Rules(score_range=(0.0, 1.0)))
+        backend.create_many(ids(1, 2, 3))
+        return backend, backend.draw_many(2)
+
+    @pytest.mark.parametrize(
+        ("values", "steps", "said"),
+        [
+            ((0.5, 7.0), None, "score_range"),
+            ((0.5, float("nan")), None, "score"),
+            ((0.5,), None, "2"),
+            ((0.5, 0.5), (3, -1), "env_steps"),
+        ],
+    )
+    def test_a_bad_row(self, drawn, values, steps, said):
+        backend, tickets = drawn
+        steps = None if steps is None else ids(*steps)
+        with pytest.raises(ValueError, match=said):
+            backend.report_many(tickets, scores(*values), steps)
+        assert backend.totals()["completions"] == 0
+        assert not np.isnan(backend.report_many(tickets, scores(0.5, 0.5))).any()
+
+    def test_a_ticket_that_comes_twice_or_came_before(self, drawn):
+        backend, (first, second) = drawn
+        with pytest.raises(ValueError, match="twice"):
+            backend.report_many([first, first], scores(0.5, 0.5))
+        assert backend.totals()["completions"] == 0
+        assert backend.report(second, 0.5) is not None
+        with pytest.raises(ValueError, match="before"):
+            backend.report_many([first, second], scores(0.5, 0.5))
+        assert backend.totals()["completions"] == 1
+
+    def test_counts_of_steps_and_late_tickets(self, drawn):
+        backend, tickets = drawn
+        backend.remove(tickets[0].task_id)
+        progress = backend.report_many(tickets, scores(0.5, 0.5), ids(3, 4))
+        gone = [ticket.task_id == tickets[0].task_id for ticket in tickets]
+        assert np.isnan(progress).tolist() == gone
+        assert backend.totals()["env_steps"] == (0 if all(gone) else 4)
+
+
+class TestValues:
+    """What no record may hold is refused by every backend."""
+
+    @pytest.mark.parametrize("label", ["", "x" * 121, "é" * 61])
+    def test_a_label_out_of_its_limit(self, make, label):
+        backend = make()
+        backend.create(1, label="a")
+        with pytest.raises(ValueError, match="label"):
+            backend.create(2, label=label)
+        with pytest.raises(ValueError, match="label"):
+            backend.create_many(ids(3, 4), ["a", label])
+        with pytest.raises(ValueError, match="label"):
+            backend.replace(1, 2, label=label)
+        with pytest.raises(ValueError, match="label"):
+            backend.set_label(1, label)
+        assert backend.task_ids().tolist() == [1]
+        assert backend.read(1).label == "a"
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_no_finite_number(self, make, value):
+        backend = make()
+        backend.create(1)
+        before = backend.read(1)
+        for call in (
+            lambda: backend.set_lp(1, value),
+            lambda: backend.set_emas(1, 0.5, value, 0.5, 0.0),
+            lambda: backend.set_success_threshold(1, value),
+            lambda: backend.create(2, success_threshold=value),
+            lambda: backend.create(2, generator_type=value),
+            lambda: backend.create(2, seed=-1),
+        ):
+            with pytest.raises(ValueError, match=r"nan|NaN|inf|-1"):
+                call()
+        assert backend.read(1) == before
+        assert len(backend) == 1
+
+    def test_a_learning_progress_beyond_the_largest_weight(self, make):
+        backend = make(rules=Rules(progress="given", min_samples=0))
+        backend.update_score(1, 0.5)
+        with pytest.raises(ValueError, match="4096"):
+            backend.set_lp(1, 5000.0)
+        assert backend.read(1).lp_score == 0.0
+
+    def test_a_learning_progress_beyond_its_limit(self, make):
+        backend = make()
+        backend.create(1)
+        with pytest.raises(ValueError, match="1000000"):
+            backend.set_lp(1, 1e7)
+        assert backend.read(1).lp_score == 0.0
+
+    def test_negative_steps(self, make):
+        backend = make()
+        backend.create(1)
+        ticket = backend.draw()
+        for call in (
+            lambda: backend.update_score(1, 0.5, -1),
+            lambda: backend.update_scores(ids(1), scores(0.5), ids(-1)),
+            lambda: backend.report(ticket, 0.5, -1),
+        ):
+            with pytest.raises(ValueError, match="-1"):
+                call()
+        assert backend.totals()["completions"] == 0
+        assert backend.report(ticket, 0.5) is not None
 
 
 class TestEviction:
@@ -439,10 +566,13 @@ class TestCheckpoints:
         assert sorted(backend.get_all_task_ids()) == [1, 2]
 
 
-def test_without_delete_task_a_removed_task_is_hidden():
-    class Four(DictBackend):
-        delete_task = TaskMemoryBackend.delete_task
+class Four(DictBackend):
+    """No more than the four methods that a backend must have."""
 
+    delete_task = TaskMemoryBackend.delete_task
+
+
+def test_without_delete_task_a_removed_task_is_hidden():
     backend = Four(2)
     backend.create_many(ids(1, 2))
     assert backend.remove(1)
@@ -450,3 +580,30 @@ def test_without_delete_task_a_removed_task_is_hidden():
     assert backend.task_ids().tolist() == [2]
     assert backend.create(1)
     assert backend.task_ids().tolist() == [1, 2]
+
+
+def test_without_delete_task_nothing_is_evicted_from_a_full_table():
+    backend = Four(2)
+    backend.create_many(ids(1, 2))
+    backend.update_scores(ids(1, 2, 1, 2), scores(0.5, 0.5, 0.0, 1.0))
+    with pytest.warns(RuntimeWarning, match=r"2 tasks.*delete_task"):
+        assert backend.choose_eviction(1) is None
+    with pytest.raises(CapacityError, match=r"2 tasks.*delete_task"):
+        backend.replace(1, 3)
+    assert backend.task_ids().tolist() == [1, 2]
+
+
+def test_a_pool_in_a_full_table_that_gives_no_room_back_goes_on():
+    backend = Four(4)
+    sizes = SingleTaskGenerator.Config(env=7).create()
+    config = LearningProgressConfig(min_samples_for_lp=1, eviction_threshold_percentile=1.0)
+    curriculum = Curriculum(sizes, config, pool_size=4, backend=backend)
+
+    def play():
+        for _ in range(40):
+            curriculum.report(curriculum.draw().ticket, 0.5)
+
+    with pytest.warns(RuntimeWarning, match="delete_task"):
+        play()
+    assert curriculum.tracker.totals()["completions"] == 40
+    assert len(curriculum.tracker) == 4

@@ -38,7 +38,7 @@ class TestTask:
         assert CurriculumTask(1, SimpleNamespace(label="b")).get_label() == "b"
         assert CurriculumTask(1, {"label": "a"}, label="own").get_label() == "own"
 
-    @pytest.mark.parametrize("config", [None, 3, "text", {"label": 3}, {}, SimpleNamespace()])
+    @pytest.mark.parametrize("config", [None, 3, "text", {}, SimpleNamespace()])
     def test_no_label(self, config):
         assert CurriculumTask(1, config).get_label() is None
 
@@ -85,7 +85,28 @@ class TestSingle:
         assert generator.task(1).get_label() == "one"
 
 
+class TestNumpysIds:
+    def test_a_numpy_id_is_the_same_task(self):
+        config = BucketedTaskGenerator.Config(base={"x": 0}, buckets={"x": [Span(0.0, 1.0)]})
+        for generator in (config.create(), TaskGeneratorSet.Config(generators=[config]).create()):
+            for dtype in (np.int64, np.int32, np.uint64):
+                assert generator.get_task(dtype(3)) == generator.get_task(3)
+            assert generator.get_task(np.int64(-3)) == generator.get_task(-3)
+
+    def test_what_is_no_id(self):
+        with pytest.raises(TypeError, match="float"):
+            Sizes().get_task(1.5)
+
+
 class TestSpan:
+    @pytest.mark.parametrize(("low", "high"), [(-1e308, 1e308), (1.0, 10**400), (-(10**400), 1.0)])
+    def test_a_width_that_is_not_finite(self, low, high):
+        with pytest.raises(ValueError, match=r"high - low must be a finite float"):
+            Span(low, high)
+
+    def test_integers_of_any_size(self):
+        assert 0 <= Span(0, 10**400).draw(Sizes.rng(1)) <= 10**400
+
     def test_integers_are_inclusive(self):
         generator = bucketed({"x": 0}, x=[Span(0, 3)])
         drawn = {generator.get_task(i)["x"] for i in range(200)}
@@ -198,6 +219,10 @@ class TestSet:
     def test_no_generators(self):
         with pytest.raises(ValueError, match="at least one generator"):
             TaskGeneratorSet.Config(generators=[])
+
+    def test_weights_whose_sum_is_not_finite(self):
+        with pytest.raises(ValueError, match="finite sum"):
+            TaskGeneratorSet.Config(generators=[Sizes(), Sizes()], weights=[1e308, 1e308])
 
 
 class TestFixed:

@@ -13,7 +13,7 @@ from scipy import stats
 from curricle.backends import SharedMemoryBackend
 from curricle.config import LearningProgressConfig
 from curricle.curriculum import Curriculum
-from curricle.errors import CapacityError
+from curricle.errors import CapacityError, SessionError
 from curricle.tracker import TaskTracker
 from process_workers import (
     UPDATES,
@@ -110,7 +110,7 @@ def test_processes_that_open_at_once_share_one_pool(method, name):
 
 def test_another_set_of_tasks_is_refused(name):
     curriculum = Curriculum(10, session=name)
-    with pytest.raises(ValueError, match="0 to 9, this curriculum 0 to 4"):
+    with pytest.raises(SessionError, match=r"10 tasks, 0 labels.*5 tasks, 0 labels"):
         Curriculum(5, session=name)
     curriculum.close()
 

@@ -144,6 +144,31 @@ class TestPerformance:
             tracker.update_task_performance(1, score, success_threshold=threshold)
         assert len(tracker) == 0
 
+    @pytest.mark.parametrize(
+        ("score", "lp_score", "success_threshold"),
+        [
+            (0.5, float("nan"), None),
+            (0.5, 1e7, None),
+            (0.5, None, float("nan")),
+            (7.0, None, 0.5),
+            (7.0, 0.5, None),
+        ],
+    )
+    def test_a_bad_number_writes_nothing(self, score, lp_score, success_threshold):
+        backend = LocalMemoryBackend(8, rules=Rules(score_range=(0.0, 1.0), progress="given"))
+        tracker = TaskTracker(backend=backend)
+        with pytest.raises(ValueError, match=r"score|threshold"):
+            tracker.update_task_performance(2, score, lp_score, success_threshold)
+        assert len(tracker) == 0
+        assert tracker.totals()["completions"] == 0
+
+    @pytest.mark.parametrize("lp_score", [4096.0, 5000.0])
+    def test_a_learning_progress_beyond_the_largest_weight_counts_nothing(self, tracker, lp_score):
+        tracker.update_batch([1] * 12, [0.5] * 12)
+        with pytest.raises(ValueError, match="4096"):
+            tracker.update_task_performance(1, 0.5, lp_score=lp_score)
+        assert tracker.get_task_stats(1)["completion_count"] == 12
+
     def test_a_full_table(self):
         tracker = TaskTracker(max_memory_tasks=2)
         tracker.update_task_performance(1, 0.5)
@@ -200,7 +225,8 @@ class TestBatches:
             ([1.5], [0.5], TypeError),
             ([[1]], [0.5], ValueError),
             ([1, 2], [0.5, float("nan")], ValueError),
-            (np.array([1], np.uint64), [0.5], TypeError),
+            (np.array([2**63], np.uint64), [0.5], ValueError),
+            ([True, False], [0.5, 0.5], TypeError),
             ([1], ["a"], TypeError),
         ],
     )

@@ -324,3 +324,31 @@ def test_what_does_not_fit_is_refused(curriculum: Curriculum) -> None:
     undeclared.metadata = {}
     with pytest.raises(ValueError, match="autoreset_mode"):
         CurriculumVectorEnv(undeclared, curriculum)
+
+
+def test_a_seed_for_each_sub_environment(curriculum: Curriculum) -> None:
+    def first_tasks(seed: Any) -> list[int]:
+        inner = VectorCorridor(NUM_ENVS, AutoresetMode.NEXT_STEP)
+        given: list[Any] = []
+        reset = inner.reset
+
+        def recorded(*, seed: Any = None, options: Any = None) -> Any:
+            given.append(seed)
+            return reset(seed=None, options=options)
+
+        inner.reset = recorded  # type: ignore[method-assign]
+        _, infos = CurriculumVectorEnv(inner, curriculum).reset(seed=seed)
+        assert given == [seed]
+        return infos["curriculum/task_id"].tolist()  # type: ignore[no-any-return]
+
+    assert first_tasks([7, 2, 3, 4]) == first_tasks(7)
+    assert first_tasks([None, 7, 3, 4]) == first_tasks(7)
+    assert len(first_tasks([None] * NUM_ENVS)) == NUM_ENVS
+
+
+def test_a_step_before_the_first_reset(curriculum: Curriculum) -> None:
+    envs = CurriculumVectorEnv(VectorCorridor(NUM_ENVS, AutoresetMode.NEXT_STEP), curriculum)
+    with pytest.raises(gym.error.ResetNeeded, match="reset"):
+        envs.step(WALK)
+    envs.reset()
+    envs.step(WALK)

@@ -60,7 +60,7 @@ from curricle.tasks import CurriculumTask
 from curricle.tracker import TaskTracker
 
 if TYPE_CHECKING:
-    from curricle.envs import CurriculumParallelEnv
+    from curricle.envs import CurriculumParallelEnv as CurriculumParallelEnv
 
 __all__ = [
     "BucketedTaskGenerator",
@@ -70,7 +70,6 @@ __all__ = [
     "Curriculum",
     "CurriculumAlgorithm",
     "CurriculumEnv",
-    "CurriculumParallelEnv",
     "CurriculumTask",
     "CurriculumVectorEnv",
     "EmptyTableError",

@@ -27,12 +27,12 @@ class Rules:
         law: "proportional", "sigmoid" (z-scored), or "uniform".
         amplification: ``A`` of the sigmoid law, > 0.
         floor: share of draws that is uniform over the tasks, in [0, 1].
-        exploration: weight of a task without a score, >= 0.
+        exploration: weight of a task without a score, in [0, 64).
         exploration_blend: share of the learning progress in the weight of a task that has
             scores, but fewer than ``min_samples``, in [0, 1].
         min_samples: scores from which a task's weight is its learning progress alone.
-        progress_floor: least learning progress, >= 0.
-        performance_bonus: multiple of ``p_true`` added to the learning progress, >= 0.
+        progress_floor: least learning progress, in [0, 64).
+        performance_bonus: multiple of ``p_true`` added to the learning progress, in [0, 64).
         success_threshold: threshold of tasks that name none.
         generator_type: ``generator_type`` of tasks that name none.
 
@@ -176,6 +176,8 @@ class Stream:
     def state(self) -> tuple[int, int, int, int]: ...
     @state.setter
     def state(self, words: tuple[int, int, int, int]) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __setstate__(self, words: tuple[int, int, int, int], /) -> None: ...
     def random(self) -> float:
         """The next number of [0, 1)."""
 
@@ -193,6 +195,7 @@ class Session:
         *,
         name: str | None = None,
         path: str | None = None,
+        content: str = "",
         columns: Sequence[str] = (),
         max_labels: int = 256,
         max_inactive_labels: int = 100,
@@ -217,6 +220,8 @@ class Session:
     def capacity(self) -> int: ...
     @property
     def rules(self) -> Rules: ...
+    @property
+    def content(self) -> str: ...
     @property
     def columns(self) -> tuple[str, ...]: ...
     @property
@@ -295,6 +300,17 @@ class Session:
         """Reports a drawn episode once. LP after it, or None if the task was evicted since
         (counted as late). ValueError for a ticket that was reported before.
         """
+    def report_many(
+        self,
+        tickets: Sequence[Ticket],
+        scores: NDArray[np.float64],
+        env_steps: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float64]:
+        """Reports drawn episodes, each once; checked whole before the first write. LP per
+        element, NaN where the task was evicted since (counted as late). ValueError for a ticket
+        that was reported before or comes twice.
+        """
+    def set_success_threshold(self, task_id: int, success_threshold: float) -> None: ...
     def set_lp(self, task_id: int, lp_score: float) -> None: ...
     def set_emas(
         self, task_id: int, p_fast: float, p_slow: float, p_true: float, random_baseline: float
@@ -303,7 +319,7 @@ class Session:
     def set_weights(
         self, task_ids: NDArray[np.int64], weights: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Weights of draws, scaled so that the largest is 1; False where the task is gone."""
+        """Weights of draws, each in [0, 4096); False where the task is gone."""
 
     # Draws.
     def draw(self, stream: Stream | None = None) -> Ticket:
@@ -335,6 +351,14 @@ class Session:
         """Per label: tasks, created, evicted, completions (lifetime), scheduled, score_sum
         (lifetime), env_steps (lifetime), lp_sum (live tasks), lp_mean.
         """
+    def label_changes(
+        self, versions: NDArray[np.uint64] | None = None
+    ) -> tuple[NDArray[np.uint64], list[tuple[int, str | None, float, float, float, float, float]]]:
+        """The labels that changed since a call that returned ``versions`` (all, for None).
+
+        ``versions`` for the next call, and a row for each label: number, text (None for a label
+        that is gone), mean LP, completions, draws, mean score, evictions.
+        """
     def verify(self) -> dict[str, int]:
         """Holds records, index, labels and totals against each other; SessionError names what
         disagrees. To be exact no update may be in flight.
@@ -345,6 +369,10 @@ class Session:
         """Replaces the tasks by those of a checkpoint, all or nothing; CheckpointError."""
 
 def list_sessions() -> list[dict[str, Any]]:
-    """name, path, live, bytes, capacity, created_at, creator_pid of each session here."""
+    """All named sessions of this machine, dead ones and other users' included.
+
+    name, path, live and persist (None for another user's), bytes, modified (seconds since the
+    epoch), owner (a user id) of each.
+    """
 
 def remove_session(name: str, *, force: bool = False) -> bool: ...

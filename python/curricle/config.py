@@ -110,6 +110,13 @@ class SessionConfig(BaseModel, ABC):
 
     @model_validator(mode="after")
     def _session_named(self) -> Self:
+        if self.session_id == "":
+            raise ValueError('session_id="" names no session; give a name, or leave it out')
+        if self.session_id is not None and not self.use_shared_memory:
+            raise ValueError(
+                f"session_id={self.session_id!r} contradicts use_shared_memory=False, which has "
+                "no session to name; leave one out"
+            )
         if self.session_id is None and self.use_shared_memory:
             object.__setattr__(self, "session_id", session_name())
         return self
@@ -256,24 +263,24 @@ class LearningProgressConfig(SessionConfig):
         )
 
     @classmethod
-    def default(cls, num_active_tasks: int = 256, **overrides: Any) -> Self:
+    def default(cls, num_active_tasks: int | None = None, **overrides: Any) -> Self:
         """The defaults, with a pool of 256 tasks."""
         return cls._preset(num_active_tasks, {}, overrides)
 
     @classmethod
-    def stable(cls, num_active_tasks: int = 256, **overrides: Any) -> Self:
+    def stable(cls, num_active_tasks: int | None = None, **overrides: Any) -> Self:
         """Slower EMAs, more scores before learning progress counts, and more uniform draws."""
         fields = {"ema_timescale": 0.03, "min_samples_for_lp": 20, "rand_task_rate": 0.05}
         return cls._preset(num_active_tasks, fields, overrides)
 
     @classmethod
-    def fast_learning(cls, num_active_tasks: int = 256, **overrides: Any) -> Self:
+    def fast_learning(cls, num_active_tasks: int | None = None, **overrides: Any) -> Self:
         """Faster EMAs and fewer scores before learning progress counts."""
         fields = {"ema_timescale": 0.2, "min_samples_for_lp": 5}
         return cls._preset(num_active_tasks, fields, overrides)
 
     @classmethod
-    def arena_legacy(cls, num_active_tasks: int = 256, **overrides: Any) -> Self:
+    def arena_legacy(cls, num_active_tasks: int | None = None, **overrides: Any) -> Self:
         """The constants of the first tracker, with draws by the sigmoid of the z-score."""
         fields = {
             "sampling": "sigmoid",
@@ -286,10 +293,11 @@ class LearningProgressConfig(SessionConfig):
 
     @classmethod
     def _preset(
-        cls, num_active_tasks: int, fields: dict[str, Any], overrides: dict[str, Any]
+        cls, num_active_tasks: int | None, fields: dict[str, Any], overrides: dict[str, Any]
     ) -> Self:
-        config = cls(**({"num_active_tasks": num_active_tasks} | fields | overrides))
-        if num_active_tasks == 256:
+        size = 256 if num_active_tasks is None else num_active_tasks
+        config = cls(**({"num_active_tasks": size} | fields | overrides))
+        if num_active_tasks is None:
             # A preset's own size of the pool is not the caller's word against another one.
             config.model_fields_set.discard("num_active_tasks")
         return config

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from curricle import checks
 from curricle._core import Stream, Ticket
 from curricle.algorithms import CurriculumAlgorithm, CustomAlgorithm, WeightAlgorithm
-from curricle.backends.arrays import vector
+from curricle.backends.arrays import step_counts, vector
 from curricle.backends.base import TaskMemoryBackend
 from curricle.config import LearningProgressConfig, UniformConfig
 from curricle.errors import UnknownTaskError
@@ -18,6 +19,7 @@ from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
 from curricle.metrics import session_metrics
 from curricle.opening import (
+    agree_on_seed,
     agree_on_size,
     make_algorithm,
     name_session,
@@ -55,14 +57,16 @@ class Curriculum:
         path: a file in place of a name; its session outlives a clean shutdown.
         pool_size: number of tasks that a generator's pool holds; ``None``: the config's
             ``num_active_tasks``. Of other tasks the pool holds all.
-        seed: seed of the draws and of a generator's ids, >= 0.
+        seed: seed of the draws and of a generator's ids, >= 0. ``None``: that of the session or
+            the backend, where there is one, else 0.
         persist: keep the session after the last process has left it.
         max_task_id: ids of a generator are below it.
         backend: where the records live, instead of a session.
 
     Raises:
-        ValueError: two names for one number that disagree, or a number out of its range.
-        SessionError: the session is there with other rules, capacity or user.
+        ValueError: two names for one number that disagree, arguments that contradict each other,
+            or a number out of its range.
+        SessionError: the session is there with other tasks, rules, capacity, seed or user.
         CapacityError: more labels than the table can hold.
 
     Example:
@@ -82,7 +86,7 @@ class Curriculum:
         session: str | None = None,
         path: str | None = None,
         pool_size: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         persist: bool = False,
         max_task_id: int = 2**31 - 1,
         backend: TaskMemoryBackend | None = None,
@@ -90,13 +94,16 @@ class Curriculum:
         self._generator = tasks if isinstance(tasks, TaskGenerator) else FixedTasks(tasks)
         hypers, weigher = read_config(config)
         size = agree_on_size(self._generator, hypers, pool_size, max_task_id)
+        own = False
         if backend is None:
-            place = name_session(hypers, session, path)
-            backend = open_backend(hypers, size, place, seed, persist, self._generator)
+            place = name_session(hypers, session, path, persist)
+            backend = open_backend(hypers, size, place, seed, persist, self._generator, max_task_id)
+            own = True
         elif session is not None or path is not None or persist:
             raise ValueError("give backend, or session, path and persist, not both")
         self._algorithm = make_algorithm(hypers, weigher, size, backend)
         self._tracker = self._algorithm.tracker
+        agree_on_seed(backend, seed, own)
         self._pool = Pool(self._generator, self._algorithm, size, max_task_id)
         self._rebuilt: dict[int, CurriculumTask] = {}
         # Completions between two looks at the pool (a look scans it), 0 for none.
@@ -134,6 +141,7 @@ class Curriculum:
 
     def task(self, task_id: int) -> CurriculumTask:
         """The task of an id, without a draw; it counts nowhere."""
+        task_id = checks.integer(task_id, "task_id", checks.MIN_ID, checks.MAX_ID)
         return self._rebuild(task_id).with_ticket(None)
 
     def eval(self, tasks: Iterable[int] | None = None) -> Iterator[CurriculumTask]:
@@ -158,29 +166,46 @@ class Curriculum:
         Args:
             tickets_or_ids: a ticket or a task id, or a sequence of either.
             scores: one score (finite, within [-1e9, 1e9]), or shape (n,).
-            env_steps: environment steps of the episode, or shape (n,).
+            env_steps: environment steps of the episode, or shape (n,), within [0, 2**48].
 
         Returns:
             Learning progress after it, a float, or shape (n,). For a task that is no longer in
             the pool ``None``, or NaN: such a score is not counted.
 
         Raises:
-            ValueError: a score out of range, a ticket that was reported before, lengths that
-                differ; nothing is written.
+            ValueError: a number out of its range, a ticket that was reported before, lengths
+                that differ; nothing is written.
+            TypeError: no tickets or ids, or both in one batch; no numbers.
         """
         if isinstance(tickets_or_ids, Ticket):
-            self._since += 1
             steps: Any = 0 if env_steps is None else env_steps
-            return self._tracker.report_one(tickets_or_ids, scores, steps)  # type: ignore[arg-type]
-        if isinstance(tickets_or_ids, int | np.integer):
-            score = np.asarray(scores).reshape(1)
-            progress = self._report_ids([int(tickets_or_ids)], score, env_steps)
-            return None if np.isnan(progress[0]) else float(progress[0])
+            try:
+                progress = self._tracker.report_one(tickets_or_ids, scores, steps)  # type: ignore[arg-type]
+            except (TypeError, ValueError, OverflowError):
+                # Only now, because a check costs more than the report: which argument it was.
+                checks.real(scores, "score", checks.MAX_SCORE)
+                checks.integer(steps, "env_steps", 0, checks.MAX_STEPS)
+                raise
+            self._since += 1
+            return progress
+        if isinstance(tickets_or_ids, CurriculumTask):
+            raise TypeError(f"{tickets_or_ids} is a task; report its ticket, task.ticket")
+        if not isinstance(tickets_or_ids, list | tuple) and np.ndim(tickets_or_ids) == 0:  # type: ignore[arg-type]
+            task_id = checks.integer(
+                tickets_or_ids, "the ticket or task id", checks.MIN_ID, checks.MAX_ID
+            )
+            score = checks.real(scores, "score", checks.MAX_SCORE)
+            count = checks.integer(
+                0 if env_steps is None else env_steps, "env_steps", 0, checks.MAX_STEPS
+            )
+            (lp,) = self._report_ids([task_id], [score], [count])
+            return None if np.isnan(lp) else float(lp)
         if isinstance(tickets_or_ids, Sequence) and any(
             isinstance(item, Ticket) for item in tickets_or_ids
         ):
+            batch = self._tracker.report(tickets_or_ids, scores, env_steps)  # type: ignore[arg-type]
             self._since += len(tickets_or_ids)
-            return self._tracker.report(tickets_or_ids, scores, env_steps)  # type: ignore[arg-type]
+            return batch
         return self._report_ids(tickets_or_ids, scores, env_steps)  # type: ignore[arg-type]
 
     def _report_ids(
@@ -189,11 +214,11 @@ class Curriculum:
         task_ids, values = vector(ids, np.int64, "ids"), vector(scores, np.float64, "scores")
         if len(task_ids) != len(values):
             raise ValueError(f"{len(task_ids)} ids and {len(values)} scores")
-        steps = np.zeros(len(task_ids), np.int64)
-        if env_steps is not None:
-            steps = vector(np.atleast_1d(env_steps), np.int64, "env_steps")
-            if len(steps) != len(task_ids):
-                raise ValueError(f"{len(task_ids)} ids and {len(steps)} env_steps")
+        steps = step_counts(env_steps)
+        if steps is None:
+            steps = np.zeros(len(task_ids), np.int64)
+        if len(steps) != len(task_ids):
+            raise ValueError(f"{len(task_ids)} ids and {len(steps)} env_steps")
         known = np.array([task_id in self._tracker for task_id in task_ids.tolist()], np.bool_)
         progress = np.full(len(task_ids), np.nan)
         progress[known] = self._tracker.update_batch(task_ids[known], values[known], steps[known])
@@ -312,8 +337,17 @@ class Curriculum:
         return self._tracker.save(path)
 
     def load(self, path: str) -> None:
-        """Replaces the session's tasks by those of a checkpoint, all or nothing."""
-        self._tracker.load(path)
+        """Replaces the session's tasks by those of a checkpoint, all or nothing.
+
+        Then the pool is filled up: tasks that the checkpoint lacks are created, and tasks that
+        it has without a label get theirs. So a session grows by loading into a larger one.
+
+        Raises:
+            CheckpointError: the file is no checkpoint, or it has tasks that a fixed set of tasks
+                does not have; nothing is changed.
+            CapacityError: more tasks or labels than the table can hold.
+        """
+        self._pool.load(path)
 
     def close(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""

@@ -14,6 +14,8 @@ from curricle.algorithms import (
 from curricle.algorithms.custom import CustomConfig
 from curricle.backends import LocalMemoryBackend, SharedMemoryBackend, TaskMemoryBackend
 from curricle.config import LearningProgressConfig, SessionConfig, UniformConfig
+from curricle.content import describe
+from curricle.errors import SessionError
 from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
 
@@ -59,12 +61,21 @@ def agree_on_size(
 
 
 def name_session(
-    hypers: SessionConfig, session: str | None, path: str | None
+    hypers: SessionConfig, session: str | None, path: str | None, persist: bool
 ) -> tuple[str | None, str | None]:
     """Name or path of the session, the other ``None``."""
+    for argument, value in (("session", session), ("path", path)):
+        if value == "":
+            raise ValueError(f'{argument}="" names no session; give a name, or leave it out')
     named = hypers.session_id if "session_id" in hypers.model_fields_set else None
-    if not hypers.use_shared_memory and (session or path):
-        raise ValueError("use_shared_memory=False contradicts a session or a path; leave one out")
+    if not hypers.use_shared_memory:
+        given: dict[str, Any] = {"session": session, "path": path, "persist": persist or None}
+        for argument, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"{argument}={value!r} contradicts use_shared_memory=False, whose table ends "
+                    "with this process; leave one out"
+                )
     if session is not None and named is not None and session != named:
         raise ValueError(f"session={session!r} but the config's session_id is {named!r}")
     if path is not None and (session or named):
@@ -76,23 +87,46 @@ def open_backend(
     hypers: SessionConfig,
     size: int,
     place: tuple[str | None, str | None],
-    seed: int,
+    seed: int | None,
     persist: bool,
     generator: TaskGenerator,
+    max_task_id: int,
 ) -> TaskMemoryBackend:
     """The backend of a curriculum that was given none."""
-    labels = generator.labels() if isinstance(generator, FixedTasks) else None
     options: dict[str, Any] = {
         "rules": hypers.rules(),
-        "seed": seed,
-        "max_labels": max(256, 2 * len(set(labels or ()))),
+        "seed": 0 if seed is None else seed,
+        "max_labels": _room_for_labels(generator, size, hypers.max_inactive_labels_retained),
         "max_inactive_labels": hypers.max_inactive_labels_retained,
     }
     capacity = max(hypers.max_memory_tasks, size)
     if hypers.use_shared_memory:
         name, path = place
-        return SharedMemoryBackend(capacity, name, path=path, persist=persist, **options)
+        content = describe(generator, size, max_task_id)
+        return SharedMemoryBackend(
+            capacity, name, path=path, persist=persist, content=content, **options
+        )
     return LocalMemoryBackend(capacity, **options)
+
+
+def _room_for_labels(generator: TaskGenerator, size: int, inactive: int) -> int:
+    if isinstance(generator, FixedTasks):
+        return max(256, 2 * len(set(generator.labels() or ())))
+    # Each task of a pool may have a label of its own, beside those that have no task any more.
+    return min(max(256, size + inactive), 4096)
+
+
+def agree_on_seed(backend: TaskMemoryBackend, seed: int | None, own: bool) -> None:
+    """Refuses a seed other than that of the session, or of the backend that was given."""
+    if seed is None or backend.seed == seed:
+        return
+    if own:
+        backend.close()
+        raise SessionError(
+            f"seed={seed}, but the session {backend.name!r} is there with seed={backend.seed}: "
+            "leave seed out, or name another session"
+        )
+    raise ValueError(f"seed={seed}, but the backend has seed={backend.seed}: leave one of them out")
 
 
 def make_algorithm(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 
-from curricle._core import Stream
+from curricle._core import Session, Stream
 from curricle.algorithms.base import CurriculumAlgorithm
+from curricle.backends.core_backed import CoreBackend
+from curricle.errors import CheckpointError
 from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
 
@@ -49,7 +55,7 @@ class Pool:
         tracker = self.algorithm.tracker
         if isinstance(self.generator, FixedTasks):
             ids = tracker.get_all_tracked_tasks()
-            if ids and not (min(ids) >= 0 and max(ids) < self.size):
+            if self._beyond(ids):
                 raise ValueError(
                     f"the session has tasks {min(ids)} to {max(ids)}, this curriculum 0 to "
                     f"{self.size - 1}: give all processes the same tasks, or another session"
@@ -62,6 +68,79 @@ class Pool:
             return
         for task_id in self._first_ids():
             tracker.track_task_creation(task_id, label=self.generator.task(task_id).get_label())
+
+    def load(self, path: str) -> None:
+        """Loads a checkpoint, creates the tasks that it lacks and labels those without a label.
+
+        Raises:
+            CheckpointError: the file is no checkpoint, or has tasks beyond a fixed set; nothing
+                is changed.
+        """
+        backend = self.algorithm.tracker.backend
+        if not isinstance(self.generator, FixedTasks):
+            backend.load(path)
+        elif isinstance(backend, CoreBackend):
+            session = backend.session
+            trial = Session(
+                session.capacity,
+                session.rules,
+                columns=session.columns,
+                max_labels=session.max_labels,
+            )
+            trial.load(path)
+            self._refuse_beyond(path, trial.task_ids().tolist())
+            trial.close()
+            backend.load(path)
+        else:
+            self._load_or_go_back(path)
+        self._label()
+        self._top_up()
+
+    def _load_or_go_back(self, path: str) -> None:
+        """Loads into a backend whose files only the backend itself can read."""
+        backend = self.algorithm.tracker.backend
+        with tempfile.TemporaryDirectory() as folder:
+            before = str(Path(folder, "before"))
+            backend.save(before)
+            backend.load(path)
+            try:
+                self._refuse_beyond(path, backend.task_ids().tolist())
+            except CheckpointError:
+                backend.load(before)
+                raise
+
+    def _refuse_beyond(self, path: str, ids: list[int]) -> None:
+        beyond = self._beyond(ids)
+        if beyond:
+            raise CheckpointError(
+                f"{path} has {len(beyond)} tasks beyond those of this curriculum, task {beyond[0]} "
+                f"for one, and there are 0 to {self.size - 1}: give the curriculum all tasks of "
+                "the checkpoint"
+            )
+
+    def _beyond(self, ids: Iterable[int]) -> list[int]:
+        return sorted(task_id for task_id in ids if not 0 <= task_id < self.size)
+
+    def _label(self) -> None:
+        tracker = self.algorithm.tracker
+        for task_id in tracker.get_all_tracked_tasks():
+            if tracker.get_task_label(task_id) is None:
+                label = self.generator.task(task_id).get_label()
+                if label is not None:
+                    tracker.set_task_label(task_id, label)
+
+    def _top_up(self) -> None:
+        """Creates tasks until the pool is full, in the order in which `fill` would."""
+        tracker = self.algorithm.tracker
+        missing = self.size - len(tracker)
+        if missing <= 0:
+            return
+        ids = range(self.size) if isinstance(self.generator, FixedTasks) else self._first_ids()
+        for task_id in ids:
+            if missing == 0:
+                break
+            label = self.generator.task(task_id).get_label()
+            missing -= tracker.track_task_creation(task_id, label=label)
 
     def renew(self) -> bool:
         """Evicts the task that the algorithm recommends, if any, and creates a fresh one."""

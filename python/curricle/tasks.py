@@ -63,14 +63,27 @@ class CurriculumTask:
         return self.slice_values
 
     def get_label(self) -> str | None:
-        """The task's label: its own, else the configuration's ``label``, else ``None``."""
+        """The task's label: its own, else the configuration's ``label``, else ``None``.
+
+        Raises:
+            TypeError: the configuration's ``label`` is neither a string nor ``None``.
+        """
+        label = self._label_given()
+        if label is None or isinstance(label, str):
+            return label
+        raise TypeError(
+            f"task {self.task_id}: label={label!r} in its configuration is a "
+            f"{type(label).__name__}; make it a string or None, or give it another name"
+        )
+
+    def _label_given(self) -> Any:
         if self._label is not None:
             return self._label
         if isinstance(self.env_cfg, Mapping):
-            label = self.env_cfg.get("label")
-        else:
-            label = getattr(self.env_cfg, "label", None)
-        return label if isinstance(label, str) else None
+            return self.env_cfg.get("label")
+        label = getattr(self.env_cfg, "label", None)
+        # A method of that name is no value of the configuration.
+        return None if callable(label) else label
 
     def __repr__(self) -> str:
-        return f"CurriculumTask({self.task_id}, {self.env_cfg!r}, label={self.get_label()!r})"
+        return f"CurriculumTask({self.task_id}, {self.env_cfg!r}, label={self._label_given()!r})"

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from curricle._core import Rules, Stream, Ticket
-from curricle.backends.arrays import checked_score, vector
+from curricle import checks
+from curricle._core import Rules, Stream, TaskData, Ticket
+from curricle.backends.arrays import step_counts, vector
 from curricle.backends.base import TaskMemoryBackend
+from curricle.backends.label_rows import LabelRow
 from curricle.backends.local import LocalMemoryBackend
 from curricle.errors import UnknownTaskError
 
@@ -134,17 +136,19 @@ class TaskTracker:
             CapacityError: the table is full.
         """
         return self.backend.create(
-            task_id,
+            checks.integer(task_id, "task_id", checks.MIN_ID, checks.MAX_ID),
             success_threshold=success_threshold,
             seed=seed,
             generator_type=generator_type,
-            label=label,
+            label=checks.label(label),
         )
 
     def track_many(
         self, task_ids: ArrayLike, labels: Sequence[str | None] | None = None
     ) -> NDArray[np.bool_]:
         """Creates tasks; True for each that is new, shape (n,)."""
+        for label in labels or ():
+            checks.label(label)
         return self.backend.create_many(vector(task_ids, np.int64, "task_ids"), labels)
 
     def replace_task(self, evicted: int, task_id: int, *, label: str | None = None) -> bool:
@@ -152,7 +156,7 @@ class TaskTracker:
 
         False, and nothing done, if the one is gone or the other is there already.
         """
-        return self.backend.replace(evicted, task_id, label=label)
+        return self.backend.replace(evicted, task_id, label=checks.label(label))
 
     def remove_task(self, task_id: int, *, evict: bool = False) -> bool:
         """Removes a task; its counts stay in the totals. False if it is unknown."""
@@ -191,11 +195,18 @@ class TaskTracker:
             success_threshold: the task's threshold from now on.
 
         Raises:
-            ValueError: a score out of range; nothing is written.
+            ValueError: a number out of its range; nothing is written.
             CapacityError: an unknown task and a full table.
         """
+        if lp_score is not None:
+            checks.real(lp_score, "lp_score", checks.MAX_PROGRESS)
+            self.backend.checked_score(score)
+            data = self.backend.read(task_id) or TaskData(task_id)
+            after = self.backend.rules.advance(data, score).replace(lp_score=lp_score)
+            self.backend.weighed(after)
         if success_threshold is not None:
-            checked_score(score)
+            checks.real(success_threshold, "success_threshold")
+            self.backend.checked_score(score)
             if not self.backend.create(task_id, success_threshold=success_threshold):
                 self.backend.set_success_threshold(task_id, success_threshold)
         self.update(task_id, score)
@@ -210,7 +221,7 @@ class TaskTracker:
         Args:
             ids: shape (n,), integers.
             scores: shape (n,), finite, within [-1e9, 1e9].
-            env_steps: shape (n,), environment steps of each episode.
+            env_steps: shape (n,), environment steps of each episode, in [0, 2**48].
 
         Returns:
             LP after each, shape (n,); NaN where a full table kept an unknown task out.
@@ -219,9 +230,10 @@ class TaskTracker:
             ValueError: shapes that differ, or a score out of range.
             TypeError: arrays of another kind of numbers.
         """
-        steps = None if env_steps is None else vector(env_steps, np.int64, "env_steps")
         return self.backend.update_scores(
-            vector(ids, np.int64, "ids"), vector(scores, np.float64, "scores"), steps
+            vector(ids, np.int64, "ids"),
+            vector(scores, np.float64, "scores"),
+            step_counts(env_steps),
         )
 
     def report(
@@ -236,27 +248,15 @@ class TaskTracker:
             LP after each, shape (n,); NaN for a task that was evicted since the draw.
 
         Raises:
-            ValueError: lengths that differ, a score out of range, a ticket reported before.
+            ValueError: lengths that differ, a number out of its range, a ticket that was reported
+                before or comes twice.
+            TypeError: an element that is no ticket.
         """
+        for at, ticket in enumerate(tickets):
+            if not isinstance(ticket, Ticket):
+                raise TypeError(f"tickets[{at}] is {ticket!r}; give tickets only, or ids only")
         values = vector(scores, np.float64, "scores")
-        steps = np.zeros(len(tickets), np.int64)
-        if env_steps is not None:
-            steps = vector(env_steps, np.int64, "env_steps")
-        if not len(tickets) == len(values) == len(steps):
-            raise ValueError(f"{len(tickets)} tickets, {len(values)} scores, {len(steps)} steps")
-        if len({id(ticket) for ticket in tickets}) != len(tickets):
-            raise ValueError("a ticket comes twice in the batch; each is reported once")
-        for ticket, score in zip(tickets, values.tolist(), strict=True):
-            checked_score(score)
-            if ticket.consumed:
-                raise ValueError(f"the ticket of task {ticket.task_id} was reported before")
-        progress = np.full(len(tickets), np.nan)
-        rows = zip(tickets, values.tolist(), steps.tolist(), strict=True)
-        for at, row in enumerate(rows):
-            lp = self.report_one(*row)
-            if lp is not None:
-                progress[at] = lp
-        return progress
+        return self.backend.report_many(tickets, values, step_counts(env_steps))
 
     def update_bidirectional_emas(
         self, task_id: int, p_fast: float, p_slow: float, p_true: float, random_baseline: float
@@ -269,7 +269,7 @@ class TaskTracker:
         self.backend.set_lp(task_id, lp_score)
 
     def set_weights(self, ids: ArrayLike, weights: ArrayLike) -> NDArray[np.bool_]:
-        """Weights of draws, shape (n,), >= 0; False for each task that is gone."""
+        """Weights of draws, shape (n,), in [0, 4096); False for each task that is gone."""
         return self.backend.set_weights(
             vector(ids, np.int64, "ids"), vector(weights, np.float64, "weights")
         )
@@ -359,7 +359,7 @@ class TaskTracker:
 
     def set_task_label(self, task_id: int, label: str | None) -> None:
         """Labels a task; `UnknownTaskError` if it is unknown."""
-        self.backend.set_label(task_id, label)
+        self.backend.set_label(task_id, checks.label(label))
 
     def get_task_label(self, task_id: int) -> str | None:
         """Label of a task, ``None`` if it has none or is unknown."""
@@ -373,6 +373,10 @@ class TaskTracker:
     def label_totals(self) -> dict[str, dict[str, float]]:
         """Counts by label."""
         return self.backend.label_totals()
+
+    def label_changes(self, versions: Any = None) -> tuple[Any, Sequence[LabelRow]]:
+        """What changed by label since a call that returned ``versions``; see `LabelRow`."""
+        return self.backend.label_changes(versions)
 
     # The session.
 

@@ -10,6 +10,9 @@ from curricle.algorithms.turn import turn
 from curricle.backends.base import TaskMemoryBackend
 from curricle.config import SessionConfig
 
+# The largest weight of a table, below the limit of 4096: small ones keep most of their digits.
+_LARGEST = 1024.0
+
 
 class CustomConfig(SessionConfig):
     """Size of the table, its statistics and its session, for an algorithm of the user's."""
@@ -23,7 +26,7 @@ class CustomConfig(SessionConfig):
             score_range=self.score_range,
             progress="given",
             # Until it is weighed, a new task is drawn like the one of the largest weight.
-            exploration=1.0,
+            exploration=_LARGEST,
             success_threshold=self.task_default_success_threshold,
             generator_type=self.task_default_generator_type,
         )
@@ -76,5 +79,7 @@ class CustomAlgorithm(CurriculumAlgorithm):
         if not (np.isfinite(weights).all() and (weights >= 0.0).all()):
             worst = weights[~(np.isfinite(weights) & (weights >= 0.0))][0]
             raise ValueError(f"{name}.weights has {worst}; weights are finite and >= 0")
-        self.tracker.set_weights(table["task_id"], weights)
+        largest = weights.max(initial=0.0) or 1.0
+        # Divided first: the quotient of a weight below the least normal number would be inf.
+        self.tracker.set_weights(table["task_id"], weights / largest * _LARGEST)
         return True

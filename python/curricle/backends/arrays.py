@@ -1,4 +1,4 @@
-"""Scores and arrays as callers give them, made into what the core takes."""
+"""Arrays as callers give them, made into what the core takes."""
 
 from __future__ import annotations
 
@@ -7,27 +7,46 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-MAX_SCORE = 1e9
+from curricle.checks import MAX_ID, MAX_STEPS, MIN_ID, integer, real
 
 Number = TypeVar("Number", np.int64, np.float64)
 
 
-def checked_score(score: float) -> float:
-    """The score as a float; ValueError unless it is finite and within [-1e9, 1e9]."""
-    value = float(score)
-    if not abs(value) <= MAX_SCORE:
-        raise ValueError(f"score {value} is not within [-1e9, 1e9]")
-    return value
-
-
 def vector(values: ArrayLike, dtype: type[Number], name: str) -> NDArray[Number]:
-    """A vector of the dtype, without rounding."""
+    """A vector of the dtype, without rounding.
+
+    Raises:
+        ValueError: another shape, or an element beyond the dtype.
+        TypeError: elements of another kind of number, or no numbers; bools are no integers.
+    """
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}; it must be a vector (n,)")
     if array.size == 0:
         return np.empty(0, dtype)
+    wants_integers = dtype is np.int64
+    # Elements of no common dtype, and integers beyond int64, are looked at one by one.
+    if array.dtype == object or (wants_integers and array.dtype in (np.bool_, np.uint64)):
+        named = [(f"{name}[{at}]", value) for at, value in enumerate(array.tolist())]
+        if wants_integers:
+            return np.array([integer(value, at, MIN_ID, MAX_ID) for at, value in named], dtype)
+        return np.array([real(value, at) for at, value in named], dtype)
     if not np.can_cast(array.dtype, dtype, casting="safe"):
         kind = np.dtype(dtype).name
-        raise TypeError(f"{name} has dtype {array.dtype}, which does not fit into {kind}")
+        raise TypeError(
+            f"{name} has dtype {array.dtype} (its first element is {array[0]!r}), which does not "
+            f"fit into {kind}"
+        )
     return np.ascontiguousarray(array, dtype=dtype)
+
+
+def step_counts(values: ArrayLike | None) -> NDArray[np.int64] | None:
+    """Environment steps of episodes, shape (n,), each within [0, 2**48]."""
+    if values is None:
+        return None
+    steps = vector(values, np.int64, "env_steps")
+    wrong = np.flatnonzero((steps < 0) | (steps > MAX_STEPS))
+    if wrong.size:
+        at = int(wrong[0])
+        integer(steps[at], f"env_steps[{at}]", 0, MAX_STEPS)
+    return steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curricle import checks
 from curricle._core import Rules, Stream, TaskData, Ticket
-from curricle.backends.arrays import checked_score
 from curricle.backends.files import read_file, write_file
+from curricle.backends.label_rows import LabelRow, gone_row, label_row
 from curricle.backends.ledger import Ledger
 from curricle.backends.records import distribution, eviction_choice, to_array
 from curricle.errors import CapacityError, EmptyTableError, SessionError, UnknownTaskError
@@ -78,7 +80,11 @@ class TaskMemoryBackend(ABC):
         return data
 
     def delete_task(self, task_id: int) -> None:
-        """Frees a record. The default hides the task in this process and keeps its room."""
+        """Frees a record.
+
+        The default hides the task in this process and keeps its room, so that nothing can be
+        evicted once the table is full.
+        """
         self._ledger.hidden.add(task_id)
 
     def start(self, rules: Rules) -> None:
@@ -119,17 +125,20 @@ class TaskMemoryBackend(ABC):
         label: str | None = None,
     ) -> bool:
         """True if the task is new, False if it was there already (and is left as it is)."""
+        task_id = checks.integer(task_id, "task_id", checks.MIN_ID, checks.MAX_ID)
         if self.read(task_id) is not None:
             return False
         defaults = self.rules.as_dict()
+        threshold = _or(success_threshold, defaults["success_threshold"])
+        kind = _or(generator_type, defaults["generator_type"])
         data = TaskData(
             task_id,
             generation=(self._ledger.created + 1) & 0xFFFF_FFFF,
             creation_time=time.time(),
-            success_threshold=_or(success_threshold, defaults["success_threshold"]),
-            seed=_or(seed, 0),
-            generator_type=_or(generator_type, defaults["generator_type"]),
-            label=label,
+            success_threshold=checks.real(threshold, "success_threshold"),
+            seed=checks.integer(_or(seed, 0), "seed", 0, checks.MAX_SEED),
+            generator_type=checks.real(kind, "generator_type"),
+            label=checks.label(label),
         )
         self.write_task(task_id, data.replace(weight=self.rules.weigh(data)))
         self._ledger.hidden.discard(task_id)
@@ -143,6 +152,8 @@ class TaskMemoryBackend(ABC):
         given = [None] * len(task_ids) if labels is None else labels
         if len(given) != len(task_ids):
             raise ValueError(f"{len(given)} labels for {len(task_ids)} tasks")
+        for label in given:
+            checks.label(label)
         pairs = zip(task_ids.tolist(), given, strict=True)
         return np.array([self.create(i, label=label) for i, label in pairs], dtype=np.bool_)
 
@@ -150,6 +161,9 @@ class TaskMemoryBackend(ABC):
         """Evicts a task and creates another; False if the one is gone or the other there."""
         if self.read(evicted) is None or self.read(task_id) is not None:
             return False
+        checks.label(label)
+        if task_id not in self._ledger.hidden and self._is_full_for_good():
+            raise CapacityError(_FULL.format(self.max_tasks))
         self.remove(evicted, evict=True)
         return self.create(task_id, label=label)
 
@@ -169,17 +183,20 @@ class TaskMemoryBackend(ABC):
 
     def set_label(self, task_id: int, label: str | None) -> None:
         """Labels a task, or takes its label off."""
+        checks.label(label)
         self.update(task_id, lambda data: data.replace(label=label))
 
     def set_success_threshold(self, task_id: int, success_threshold: float) -> None:
         """The score from which an episode of this task is a success."""
+        checks.real(success_threshold, "success_threshold")
         self.update(task_id, lambda data: data.replace(success_threshold=success_threshold))
 
     # Scores.
 
     def update_score(self, task_id: int, score: float, env_steps: int = 0) -> float:
         """One score under the rules; creates an unknown task. Returns the task's LP."""
-        score = self._checked(score)
+        score = self.checked_score(score)
+        env_steps = checks.integer(env_steps, "env_steps", 0, checks.MAX_STEPS)
         self.create(task_id)
         self._ledger.see(score)
         self._ledger.tick += 1
@@ -207,8 +224,7 @@ class TaskMemoryBackend(ABC):
         steps = np.zeros(len(task_ids), np.int64) if env_steps is None else env_steps
         if not len(task_ids) == len(scores) == len(steps):
             raise ValueError(f"{len(task_ids)} ids, {len(scores)} scores, {len(steps)} env_steps")
-        for score in scores.tolist():
-            self._checked(score)
+        self._check_rows(scores, steps)
         progress = np.full(len(task_ids), np.nan)
         columns = (task_ids.tolist(), scores.tolist(), steps.tolist())
         for at, element in enumerate(zip(*columns, strict=True)):
@@ -220,7 +236,8 @@ class TaskMemoryBackend(ABC):
 
     def report(self, ticket: Ticket, score: float, env_steps: int = 0) -> float | None:
         """The score of a drawn episode, once; LP after it, None if the task was evicted since."""
-        score = self._checked(score)
+        score = self.checked_score(score)
+        env_steps = checks.integer(env_steps, "env_steps", 0, checks.MAX_STEPS)
         self._ledger.consume(ticket)
         data = self.read(ticket.task_id)
         if data is None or data.generation != ticket.generation:
@@ -228,27 +245,59 @@ class TaskMemoryBackend(ABC):
             return None
         return self.update_score(ticket.task_id, score, env_steps)
 
+    def report_many(
+        self,
+        tickets: Sequence[Ticket],
+        scores: NDArray[np.float64],
+        env_steps: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float64]:
+        """`report` for each ticket, checked whole before the first write.
+
+        Returns:
+            LP after each, shape (n,), NaN where the task was evicted since the draw.
+        """
+        steps = np.zeros(len(tickets), np.int64) if env_steps is None else env_steps
+        if not len(tickets) == len(scores) == len(steps):
+            raise ValueError(
+                f"{len(tickets)} tickets, {len(scores)} scores, {len(steps)} env_steps"
+            )
+        self._check_rows(scores, steps)
+        self._ledger.check_unreported(tickets)
+        rows = zip(tickets, scores.tolist(), steps.tolist(), strict=True)
+        progress = [self.report(*row) for row in rows]
+        return np.array([np.nan if lp is None else lp for lp in progress], np.float64)
+
     def set_lp(self, task_id: int, lp_score: float) -> None:
         """A learning progress that the caller computed; weighs the task anew."""
-        self.update(task_id, lambda data: self._weighed(data.replace(lp_score=lp_score)))
+        checks.real(lp_score, "lp_score", checks.MAX_PROGRESS)
+        self.update(task_id, lambda data: self.weighed(data.replace(lp_score=lp_score)))
 
     def set_emas(
         self, task_id: int, p_fast: float, p_slow: float, p_true: float, random_baseline: float
     ) -> None:
         """EMAs that the caller computed."""
         emas = {"p_fast": p_fast, "p_slow": p_slow, "p_true": p_true}
-        self.update(task_id, lambda data: data.replace(random_baseline=random_baseline, **emas))
+        emas["random_baseline"] = random_baseline
+        for name, value in emas.items():
+            checks.real(value, name)
+        self.update(task_id, lambda data: data.replace(**emas))
 
     def set_weights(
         self, task_ids: NDArray[np.int64], weights: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Weights of draws, scaled so that the largest is 1; False where the task is gone.
+        """Weights of draws, each in [0, 4096); False where the task is gone.
 
-        The scaled weight is the task's ``lp_score`` as well: what its algorithm has published.
+        The weight is the task's ``lp_score`` as well: what its algorithm has published.
         """
-        scale = weights.max(initial=0.0) or 1.0
+        if len(task_ids) != len(weights):
+            raise ValueError(f"{len(task_ids)} ids and {len(weights)} weights")
+        wrong = weights[~((weights >= 0.0) & (weights < _WEIGHT_LIMIT))]
+        if wrong.size:
+            raise ValueError(
+                f"weight {wrong[0]} is not in [0, {_WEIGHT_LIMIT}); scale weights down"
+            )
         known = np.array([self.read(i) is not None for i in task_ids.tolist()], dtype=np.bool_)
-        pairs = zip(task_ids[known].tolist(), (weights[known] / scale).tolist(), strict=True)
+        pairs = zip(task_ids[known].tolist(), weights[known].tolist(), strict=True)
         for task_id, weight in pairs:
             self.update(task_id, partial(TaskData.replace, weight=weight, lp_score=weight))
         return known
@@ -287,8 +336,12 @@ class TaskMemoryBackend(ABC):
     def choose_eviction(self, min_presentations: int = 5, percentile: float = 1.0) -> int | None:
         """The task of least LP among those with at least ``min_presentations`` completions.
 
-        Only if its LP lies within the lowest ``percentile`` of all; else None.
+        Only if its LP lies within the lowest ``percentile`` of all; else None. None as well,
+        with a warning, from a full table whose `delete_task` gives no room back.
         """
+        if self._is_full_for_good():
+            warnings.warn(_FULL.format(self.max_tasks), RuntimeWarning, stacklevel=2)
+            return None
         return eviction_choice(self.snapshot(), min_presentations, percentile)
 
     def stream(self, seed: int | None = None) -> Stream:
@@ -359,6 +412,20 @@ class TaskMemoryBackend(ABC):
         """Per label: tasks, created, evicted, completions, scheduled, score_sum, env_steps, LP."""
         return self._ledger.label_totals(self._records())
 
+    def label_changes(self, versions: Any = None) -> tuple[Any, Sequence[LabelRow]]:
+        """The labels that may have changed since a call that returned ``versions``.
+
+        Args:
+            versions: ``None`` for all labels.
+
+        Returns:
+            ``versions`` for the next call, and the rows.
+        """
+        totals = self.label_totals()
+        gone = map(gone_row, (versions or set()) - totals.keys())
+        rows = (label_row(label, counts) for label, counts in totals.items())
+        return set(totals), [*gone, *rows]
+
     def verify(self) -> dict[str, int]:
         """Holds ids and records against each other; `SessionError` names what disagrees."""
         ids = self.get_all_task_ids()
@@ -384,8 +451,20 @@ class TaskMemoryBackend(ABC):
     def _ledger(self) -> Ledger:
         return Ledger()
 
-    def _checked(self, score: float) -> float:
-        value = checked_score(score)
+    def _is_full_for_good(self) -> bool:
+        """Whether no task can come: the table is full, and removing one frees no room."""
+        if type(self).delete_task is not TaskMemoryBackend.delete_task:
+            return False
+        return len(self.get_all_task_ids()) >= self.max_tasks
+
+    def _check_rows(self, scores: NDArray[np.float64], steps: NDArray[np.int64]) -> None:
+        for at, (score, count) in enumerate(zip(scores.tolist(), steps.tolist(), strict=True)):
+            self.checked_score(score)
+            checks.integer(count, f"env_steps[{at}]", 0, checks.MAX_STEPS)
+
+    def checked_score(self, score: float) -> float:
+        """The score as a float; ValueError where it is out of its range under the rules."""
+        value = checks.real(score, "score", checks.MAX_SCORE)
         bounds = self.rules.as_dict()["score_range"]
         if bounds is not None and not bounds[0] <= value <= bounds[1]:
             raise ValueError(f"score {value} is outside score_range = {bounds}")
@@ -406,8 +485,23 @@ class TaskMemoryBackend(ABC):
             scheduled_count=data.scheduled_count + 1, last_scheduled=self._ledger.tick
         )
 
-    def _weighed(self, data: TaskData) -> TaskData:
-        return data.replace(weight=self.rules.weigh(data))
+    def weighed(self, data: TaskData) -> TaskData:
+        """The record with its weight under the rules; ValueError unless that is below 4096."""
+        weight = self.rules.weigh(data)
+        if not weight < _WEIGHT_LIMIT:
+            raise ValueError(
+                f"lp_score {data.lp_score} gives weight {weight}, which is not below "
+                f"{_WEIGHT_LIMIT}; scale learning progress down"
+            )
+        return data.replace(weight=weight)
+
+
+_FULL = (
+    "the table is full: {} tasks, with removed ones, which keep their room because the backend "
+    "does not override delete_task; define it, so that tasks can be evicted"
+)
+
+_WEIGHT_LIMIT = 4096.0
 
 
 def _or(value: Any, default: Any) -> Any:

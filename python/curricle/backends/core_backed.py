@@ -88,6 +88,8 @@ class CoreBackend(TaskMemoryBackend):
     update_score = _Core("update")
     update_scores = _Core("update_many")
     report = _Core("report")
+    report_many = _Core("report_many")
+    set_success_threshold = _Core("set_success_threshold")
     set_lp = _Core("set_lp")
     set_emas = _Core("set_emas")
     set_weights = _Core("set_weights")
@@ -102,6 +104,7 @@ class CoreBackend(TaskMemoryBackend):
     labels = _Core("labels")
     totals = _Core("totals")
     label_totals = _Core("label_totals")
+    label_changes = _Core("label_changes")
     verify = _Core("verify")
     save = _Core("save")
     load = _Core("load")
@@ -143,12 +146,6 @@ class CoreBackend(TaskMemoryBackend):
     def delete_task(self, task_id: int) -> None:
         """Removes a task; its counts stay in the totals."""
         self.session.remove(task_id)
-
-    def set_success_threshold(self, task_id: int, success_threshold: float) -> None:
-        """The score from which an episode of this task is a success."""
-        data = self._known(task_id)
-        if data.success_threshold != success_threshold:
-            self.session.write(task_id, data.replace(success_threshold=success_threshold))
 
     @property
     def rules(self) -> Rules:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +72,14 @@ class Ledger:
         if ticket.slot not in self.tickets:
             raise ValueError(f"the ticket of task {ticket.task_id} was reported before")
         self.tickets.remove(ticket.slot)
+
+    def check_unreported(self, tickets: Sequence[Ticket]) -> None:
+        """ValueError for a ticket that was reported before or comes twice."""
+        if len({ticket.slot for ticket in tickets}) != len(tickets):
+            raise ValueError("a ticket comes twice in the batch; each is reported once")
+        for ticket in tickets:
+            if ticket.slot not in self.tickets:
+                raise ValueError(f"the ticket of task {ticket.task_id} was reported before")
 
     def retire(self, data: TaskData, *, evict: bool) -> None:
         """Moves a record's counts from the live to the retired ones."""

@@ -9,6 +9,7 @@ from curricle._core import Rules, Session
 from curricle.backends.core_backed import CoreBackend
 from curricle.config import session_name
 from curricle.errors import SessionError
+from curricle.leaving import leave_at_exit
 
 
 class SharedMemoryBackend(CoreBackend):
@@ -25,8 +26,11 @@ class SharedMemoryBackend(CoreBackend):
         max_labels: as in `CoreBackend`.
         max_inactive_labels: as in `CoreBackend`.
         persist: keep the session after the last process has left it.
+        content: what the session is for, at most 120 bytes of UTF-8; a session that says another
+            one is refused. "" says nothing.
 
-    Pickled, it attaches to the session again.
+    Pickled, it attaches to the session again. A process that ends without `close` leaves the
+    session all the same, unless it is killed.
 
     Example:
         >>> backend = SharedMemoryBackend(100, "example-of-shared")
@@ -50,6 +54,7 @@ class SharedMemoryBackend(CoreBackend):
         max_labels: int = 256,
         max_inactive_labels: int = 100,
         persist: bool = False,
+        content: str = "",
     ) -> None:
         super().__init__(
             max_tasks,
@@ -65,6 +70,7 @@ class SharedMemoryBackend(CoreBackend):
         self.path = path
         self.name = session_name() if session_id is None and path is None else session_id
         self._persist = persist
+        self._content = content
 
     @property
     def session_id(self) -> str | None:
@@ -77,7 +83,9 @@ class SharedMemoryBackend(CoreBackend):
             "name": self.name,
             "path": self.path,
             "persist": self._persist,
+            "content": self._content,
         }
+        leave_at_exit(self)
         if self._rules is None:
             # The rules of a session that is there already count, not a tracker's defaults.
             try:
@@ -85,3 +93,7 @@ class SharedMemoryBackend(CoreBackend):
             except SessionError:
                 pass
         return Session(self.max_tasks, rules or Rules(progress="given"), **options)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        leave_at_exit(self)

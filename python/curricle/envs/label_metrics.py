@@ -1,14 +1,13 @@
 """The session's per-label table, bounded in number, for the infos of an environment."""
 
-import functools
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from curricle.metrics import PREFIX
+from curricle.backends.label_rows import LabelRow
+from curricle.metrics import put_label
 
 if TYPE_CHECKING:
     from curricle.curriculum import Curriculum
-
-TABLES = ("lp_scores", "completion_counts", "samples", "rewards", "evictions")
 
 
 class LabelMetrics:
@@ -38,37 +37,47 @@ class LabelMetrics:
         self._every = every if enabled else None
         self._max_labels = max_labels
         self._episodes = 0
+        self._versions: Any = None
+        self._rows: dict[Hashable, LabelRow] = {}
+        self._table: dict[str, float] = {}
 
-    def after_episode(self) -> dict[str, float]:
-        """Counts one episode; the bounded table if it is an n-th one, otherwise empty."""
+    def after_episode(self) -> Mapping[str, float]:
+        """Counts one episode; the bounded table if it is an n-th one, otherwise empty.
+
+        The table is this object's own: the next episode changes it.
+        """
         if self._every is None:
             return {}
         self._episodes += 1
         if self._episodes % self._every:
             return {}
-        return self._table()
+        self._refresh()
+        return self._table
 
-    def _table(self) -> dict[str, float]:
-        totals = self._curriculum.label_totals()
-        labels = list(totals)
-        if len(labels) > self._max_labels:
-            labels.sort(key=lambda label: (-totals[label]["scheduled"], label))
-            del labels[self._max_labels :]
-        table: dict[str, float] = {}
-        for label in labels:
-            counts = totals[label]
-            completions = counts["completions"]
-            lp_scores, completion_counts, samples, rewards, evictions = label_keys(label)
-            table[lp_scores] = counts["lp_mean"]
-            table[completion_counts] = float(completions)
-            table[samples] = float(counts["scheduled"])
-            table[rewards] = counts["score_sum"] / completions if completions else 0.0
-            table[evictions] = float(counts["evicted"])
-        return table
+    def _refresh(self) -> None:
+        """Brings the table up to date: mostly a few labels have changed."""
+        rows = self._rows
+        self._versions, changed = self._curriculum.tracker.label_changes(self._versions)
+        whole = len(rows) > self._max_labels
+        for row in changed:
+            known, label = rows.get(row[0]), row[1]
+            if label is None:
+                rows.pop(row[0], None)
+                whole = True
+                continue
+            rows[row[0]] = row
+            if known is not None and known[1] != label:
+                whole = True
+            put_label(self._table, row)
+        if whole or len(rows) > self._max_labels:
+            self._table = {}
+            for row in self._chosen():
+                put_label(self._table, row)
 
-
-# Building these strings anew would cost more than all the values.
-@functools.lru_cache(maxsize=1024)
-def label_keys(label: str) -> list[str]:
-    """The keys of a label, one for each of ``TABLES``."""
-    return [f"{PREFIX}per_label_{table}/{label}" for table in TABLES]
+    def _chosen(self) -> list[LabelRow]:
+        """The rows of the table: those with the most samples, where there are too many."""
+        rows = list(self._rows.values())
+        if len(rows) > self._max_labels:
+            rows.sort(key=lambda row: (-row[4], row[1]))
+            del rows[self._max_labels :]
+        return rows

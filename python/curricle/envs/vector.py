@@ -1,9 +1,11 @@
 """The wrapper for natively vectorised environments: one batch of reports and draws a step."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
@@ -83,14 +85,19 @@ class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
         self._lengths = np.zeros(n, dtype=np.int64)
         self._running = np.zeros(n, dtype=np.bool_)
         self._resetting = np.zeros(n, dtype=np.bool_)
+        self._was_reset = False
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Draws tasks, hands them over and resets.
 
         Args:
-            seed: of the environment; also starts the draws anew, from (session seed, ``seed``).
+            seed: of the environment, or one for each sub-environment; also starts the draws
+                anew, from (session seed, the first seed that is given).
             options: ``"reset_mask"``, shape (num_envs,), limits the reset to some; ``"task"`` is
                 played by all of them for an episode that counts nowhere. The rest is passed on.
         """
@@ -98,27 +105,36 @@ class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
         wanted = options.pop(TASK_OPTION, None) if options else None
         mask = options.get("reset_mask") if options else None
         indices = np.arange(self.num_envs) if mask is None else np.flatnonzero(mask)
-        if seed is not None:
-            self._stream = self.curriculum.stream(seed)
+        first = _first_seed(seed)
+        if first is not None:
+            self._stream = self.curriculum.stream(first)
             for i in indices.tolist():
                 self._next.pop(i, None)
         if wanted is None:
             self._prepare(indices)
-            observations, infos = self.env.reset(seed=seed, options=options)
-            infos = dict(infos)
-            self._begin(indices, infos)
         else:
             tasks = [requested_task(self.curriculum, wanted)] * len(indices)
             self._hand_over(self.env, indices, tasks)
-            observations, infos = self.env.reset(seed=seed, options=options)
-            infos = dict(infos)
+        # A seed for each is what vector environments take, though the base class names one only.
+        observations, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+        infos = dict(infos)
+        if wanted is None:
+            self._begin(indices, infos)
+        else:
             self._play(indices, tasks, [None] * len(tasks), infos)
         if self._mode is AutoresetMode.SAME_STEP:
             self._prepare(indices)
+        self._was_reset = True
         return observations, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Steps; reports the episodes that ended and hands over the tasks that follow."""
+        """Steps; reports the episodes that ended and hands over the tasks that follow.
+
+        Raises:
+            ResetNeeded: before the first `reset`.
+        """
+        if not self._was_reset:
+            raise ResetNeeded("step() before the first reset(): no task has been handed over yet")
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         self._returns += rewards * self._running
         self._lengths += self._running
@@ -251,6 +267,13 @@ class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
         labels = [task.get_label() or "" for task in tasks]
         put(infos, TASK_ID, indices, ids, self.num_envs, np.int64)
         put(infos, LABEL, indices, labels, self.num_envs, object)
+
+
+def _first_seed(seed: int | Sequence[int | None] | None) -> int | None:
+    """The seed, or the first that a sequence gives, if any."""
+    if not isinstance(seed, Sequence):
+        return seed
+    return next((one for one in seed if one is not None), None)
 
 
 def autoreset_mode(env: "VectorEnv[Any, Any, Any]") -> AutoresetMode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from abc import ABC, abstractmethod
 from typing import Any
@@ -60,4 +61,6 @@ class TaskGenerator(ABC):
     def rng(task_id: int, salt: int = 0) -> random.Random:
         """Random numbers of a task; another ``salt`` (>= 0) gives an independent stream."""
         # Two's complement: random.Random takes the absolute value of its seed.
-        return random.Random((salt << 64) | (task_id & 0xFFFF_FFFF_FFFF_FFFF))
+        # NumPy's integers do not take a mask of 64 bits.
+        number = operator.index(task_id)
+        return random.Random((salt << 64) | (number & 0xFFFF_FFFF_FFFF_FFFF))

@@ -24,7 +24,7 @@ class Span:
 
     Raises:
         TypeError: an end that is no number.
-        ValueError: an end that is not finite, or ``low > high``.
+        ValueError: an end or a width that is not finite, or ``low > high``.
     """
 
     low: float
@@ -34,16 +34,30 @@ class Span:
         for end in (self.low, self.high):
             if isinstance(end, bool) or not isinstance(end, int | float):
                 raise TypeError(f"Span: the ends must be numbers, got {end!r}")
-            if not math.isfinite(end):
+            if isinstance(end, float) and not math.isfinite(end):
                 raise ValueError(f"Span: the ends must be finite, got {end!r}")
         if self.low > self.high:
             raise ValueError(f"Span: low {self.low!r} is above high {self.high!r}")
+        if not self._is_of_integers() and not _is_finite_width(self.low, self.high):
+            raise ValueError(
+                f"Span: high - low must be a finite float, got {self.low!r} and {self.high!r}"
+            )
 
     def draw(self, rng: random.Random) -> float:
         """One value: an ``int`` of an integer range, else a ``float``."""
-        if isinstance(self.low, int) and isinstance(self.high, int):
-            return rng.randint(self.low, self.high)
+        if self._is_of_integers():
+            return rng.randint(self.low, self.high)  # type: ignore[arg-type]
         return rng.uniform(self.low, self.high)
+
+    def _is_of_integers(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+def _is_finite_width(low: float, high: float) -> bool:
+    try:
+        return math.isfinite(float(high) - float(low))
+    except OverflowError:
+        return False
 
 
 class BucketedTaskGenerator(TaskGenerator):

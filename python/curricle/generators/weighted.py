@@ -41,6 +41,8 @@ class TaskGeneratorSet(TaskGenerator):
                 raise ValueError(f"{len(weights)} weights for {len(self.generators)} generators")
             if not all(math.isfinite(weight) and weight >= 0.0 for weight in weights):
                 raise ValueError(f"weights must be finite and >= 0, got {weights}")
+            if not math.isfinite(sum(weights)):
+                raise ValueError(f"weights must have a finite sum, got {weights}")
             if not any(weights):
                 raise ValueError("at least one weight must be above 0")
             return self

@@ -1,11 +1,162 @@
 //! Batches: checked whole before the first write; then each element commits alone.
+//!
+//! Elements of one stripe share holdings of its lock, of bounded length. A task lives in one
+//! stripe, and a batch knows one slot for each task, so elements keep their order per task.
 
+use crate::commit::StripeGuard;
 use crate::error::{Error, Result};
+use crate::index::hash;
 use crate::labels::check_label;
+use crate::layout::MAX_STRIPES;
 use crate::progress::check_in_range;
 use crate::record::check_score;
+use crate::sampling::Ticket;
 use crate::session::Session;
 use crate::structure::NewTask;
+use crate::table::Table;
+
+/// Elements that are looked up, and then written, together.
+const WINDOW: usize = 1024;
+/// Elements that share one holding of a lock at most, so that nobody waits long for it.
+const HOLDING: usize = 64;
+/// How many elements ahead a record is fetched from memory.
+const AHEAD: usize = 2;
+/// The slot of an element that has none.
+const NOWHERE: u32 = u32::MAX;
+
+/// Positions of the tasks of a window, so that equal ones get the same slot whatever others do
+/// meanwhile. Open addressing, half full at most.
+struct Seen {
+    places: [u16; 2 * WINDOW],
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self {
+            places: [0; 2 * WINDOW],
+        }
+    }
+
+    /// Where in `task_ids` the task at `at` came first.
+    #[inline]
+    fn first(&mut self, task_ids: &[i64], at: usize) -> usize {
+        let mut place = hash(task_ids[at]) as usize % self.places.len();
+        loop {
+            match self.places[place] {
+                0 => {
+                    self.places[place] = u16::try_from(at + 1).expect("at most a window");
+                    return at;
+                }
+                taken if task_ids[usize::from(taken) - 1] == task_ids[at] => {
+                    return usize::from(taken) - 1;
+                }
+                _ => place = (place + 1) % self.places.len(),
+            }
+        }
+    }
+}
+
+fn same_length(elements: usize, what: &str, length: usize) -> Result<()> {
+    if length == elements {
+        return Ok(());
+    }
+    Err(Error::Value(format!(
+        "the batch has {elements} elements and {length} {what}: one for each is needed"
+    )))
+}
+
+impl Table {
+    fn check_scores(&self, scores: &[f64]) -> Result<()> {
+        for score in scores {
+            check_score(*score)?;
+            check_in_range(&self.rules, *score)?;
+        }
+        Ok(())
+    }
+
+    /// The slot of each task of a window, where unknown ones are created; `NOWHERE` where a full
+    /// table keeps them out.
+    fn slots_of(&self, task_ids: &[i64]) -> Result<Vec<u32>> {
+        let mut seen = Seen::new();
+        let mut slots = Vec::with_capacity(task_ids.len());
+        for (at, task_id) in task_ids.iter().enumerate() {
+            let first = seen.first(task_ids, at);
+            let slot = if first < at {
+                slots[first]
+            } else if let Some(slot) = self.find_likely(*task_id) {
+                slot as u32
+            } else {
+                self.find_or_create(*task_id)?
+            };
+            slots.push(slot);
+        }
+        Ok(slots)
+    }
+
+    #[cold]
+    fn find_or_create(&self, task_id: i64) -> Result<u32> {
+        loop {
+            if let Some(slot) = self.find(task_id) {
+                return Ok(slot as u32);
+            }
+            match self.lock_structure()?.create(task_id, &NewTask::default()) {
+                Ok(Some(slot)) => return Ok(slot as u32),
+                Ok(None) => {}
+                Err(Error::Capacity { .. }) => return Ok(NOWHERE),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Calls `locked` for each element of a window with the lock of its stripe; where that gives
+    /// false, `alone` without a lock.
+    fn by_stripe(
+        &self,
+        slots: &[u32],
+        mut locked: impl FnMut(&StripeGuard, usize) -> Result<bool>,
+        mut alone: impl FnMut(usize) -> Result<()>,
+    ) -> Result<()> {
+        // A counting sort by stripe, which leaves the order within a stripe.
+        let stripe_of = |slot: u32| self.layout.stripe_of(slot as usize);
+        let mut ends = [0; MAX_STRIPES];
+        let placed = || {
+            slots
+                .iter()
+                .enumerate()
+                .filter(|(_, slot)| **slot != NOWHERE)
+        };
+        placed().for_each(|(_, slot)| ends[stripe_of(*slot)] += 1);
+        let mut end = 0;
+        for place in &mut ends {
+            (*place, end) = (end, end + *place);
+        }
+        let mut order = vec![0_u16; end];
+        for (at, slot) in placed() {
+            let place = &mut ends[stripe_of(*slot)];
+            order[*place] = at as u16;
+            *place += 1;
+        }
+        let mut start = 0;
+        for (stripe, end) in ends.into_iter().enumerate() {
+            for holding in order[start..end].chunks(HOLDING) {
+                let mut guard = self.lock_stripe(stripe)?;
+                for (i, at) in holding.iter().enumerate() {
+                    if let Some(soon) = holding.get(i + AHEAD) {
+                        self.record(slots[usize::from(*soon)] as usize).prefetch();
+                    }
+                    let at = usize::from(*at);
+                    if !locked(&guard, at)? {
+                        drop(guard);
+                        alone(at)?;
+                        guard = self.lock_stripe(stripe)?;
+                    }
+                }
+            }
+            start = end;
+        }
+        Ok(())
+    }
+}
 
 impl Session {
     /// Creates tasks, with `labels` as many or none at all; true where the task is new.
@@ -45,7 +196,8 @@ impl Session {
     /// each, NaN where a full table kept an unknown task out.
     ///
     /// # Errors
-    /// `Value` for a score out of range, before anything is written; `LockTimeout`, `Session`.
+    /// `Value` for lengths that differ or a score out of range, before anything is written;
+    /// `LockTimeout`, `Session`.
     pub fn update_many(
         &self,
         task_ids: &[i64],
@@ -53,24 +205,84 @@ impl Session {
         env_steps: &[u64],
     ) -> Result<Vec<f64>> {
         let table = self.table();
-        for score in scores {
-            check_score(*score)?;
-            check_in_range(&table.rules, *score)?;
+        table.enter()?;
+        same_length(task_ids.len(), "scores", scores.len())?;
+        if !env_steps.is_empty() {
+            same_length(task_ids.len(), "env_steps", env_steps.len())?;
         }
-        let update = |(at, (task_id, score)): (usize, (&i64, &f64))| match self.update(
-            *task_id,
-            *score,
-            env_steps.get(at).copied().unwrap_or(0),
-        ) {
-            Err(Error::Capacity { .. }) => Ok(f64::NAN),
-            lp => lp,
-        };
-        task_ids
+        table.check_scores(scores)?;
+        let steps = |at| env_steps.get(at).copied().unwrap_or(0);
+        let mut lps = vec![f64::NAN; task_ids.len()];
+        for (start, lps) in (0..).step_by(WINDOW).zip(lps.chunks_mut(WINDOW)) {
+            let ids = &task_ids[start..start + lps.len()];
+            let slots = table.slots_of(ids)?;
+            let lps = std::cell::Cell::from_mut(lps).as_slice_of_cells();
+            table.by_stripe(
+                &slots,
+                |guard, at| {
+                    let slot = slots[at] as usize;
+                    if !table.record(slot).is_home_of(ids[at]) {
+                        return Ok(false);
+                    }
+                    let (score, steps) = (scores[start + at], steps(start + at));
+                    let lp = table.complete(guard, slot, score, steps);
+                    lps[at].set(lp.map_err(|error| *error)?);
+                    Ok(true)
+                },
+                |at| match table.update(ids[at], scores[start + at], steps(start + at)) {
+                    Ok(lp) => {
+                        lps[at].set(lp);
+                        Ok(())
+                    }
+                    Err(Error::Capacity { .. }) => Ok(()),
+                    Err(error) => Err(error),
+                },
+            )?;
+        }
+        Ok(lps)
+    }
+
+    /// Reports episodes that were drawn, with `env_steps` as many or none at all. `lps` gets the
+    /// LP after each, NaN where the task is gone meanwhile; after an error, `None` is left where
+    /// nothing was written.
+    ///
+    /// # Errors
+    /// `Value` for lengths that differ, a score out of range or a slot that is none, before
+    /// anything is written; `LockTimeout`, `Session`.
+    pub fn report_many(
+        &self,
+        tickets: &[Ticket],
+        scores: &[f64],
+        env_steps: &[u64],
+        lps: &mut [Option<f64>],
+    ) -> Result<()> {
+        let table = self.table();
+        table.enter()?;
+        same_length(tickets.len(), "scores", scores.len())?;
+        same_length(tickets.len(), "places for the LP", lps.len())?;
+        if !env_steps.is_empty() {
+            same_length(tickets.len(), "env_steps", env_steps.len())?;
+        }
+        table.check_scores(scores)?;
+        tickets
             .iter()
-            .zip(scores)
-            .enumerate()
-            .map(update)
-            .collect()
+            .try_for_each(|ticket| table.check_ticket(ticket))?;
+        for (start, lps) in (0..).step_by(WINDOW).zip(lps.chunks_mut(WINDOW)) {
+            let tickets = &tickets[start..start + lps.len()];
+            let slots: Vec<u32> = tickets.iter().map(|ticket| ticket.slot).collect();
+            table.by_stripe(
+                &slots,
+                |guard, at| {
+                    let (score, steps) = (scores[start + at], env_steps.get(start + at));
+                    let steps = steps.copied().unwrap_or(0);
+                    let lp = table.complete_ticket(guard, &tickets[at], score, steps);
+                    lps[at] = Some(lp.map_err(|error| *error)?.unwrap_or(f64::NAN));
+                    Ok(true)
+                },
+                |_| Ok(()),
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -82,16 +294,22 @@ mod tests {
     use crate::rules::Rules;
     use crate::segment::{Mode, Place};
     use crate::session::SessionOptions;
+    use crate::stream::Stream;
 
     fn session() -> Session {
+        session_of(4)
+    }
+
+    fn session_of(capacity: usize) -> Session {
         let rules = Rules {
             score_range: Some((0.0, 1.0)),
             ..Rules::default()
         };
         Session::open(&SessionOptions {
-            capacity: Some(4),
+            capacity: Some(capacity),
             rules: Some(rules),
             place: Place::Local,
+            content: String::new(),
             columns: Vec::new(),
             max_labels: 4,
             max_inactive_labels: 4,
@@ -121,6 +339,102 @@ mod tests {
         };
         assert_eq!(times_apart(&batch, 1), times_apart(&single, 1));
         assert_eq!(batch.read(1).unwrap().env_steps, 16);
+    }
+
+    #[test]
+    fn a_long_batch_is_as_many_updates_in_order() {
+        let (batch, single) = (session_of(300), session_of(300));
+        let mut stream = Stream::new(1, 0);
+        let n = 3 * WINDOW + 17;
+        let ids: Vec<i64> = (0..n).map(|_| stream.below(300) as i64 - 50).collect();
+        let scores: Vec<f64> = (0..n).map(|_| stream.next_f64()).collect();
+        let lps = batch.update_many(&ids, &scores, &[]).unwrap();
+        for at in 0..n {
+            assert_eq!(single.update(ids[at], scores[at], 0).unwrap(), lps[at]);
+        }
+        assert_eq!(batch.totals().completions, n as u64);
+        assert_eq!(batch.totals().lp_sum, single.totals().lp_sum);
+        batch.verify().unwrap();
+    }
+
+    #[test]
+    fn batches_among_evictions_lose_and_invent_nothing() {
+        let session = session_of(64);
+        let (batches, n) = (200, 500);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..2)
+                .map(|worker| {
+                    let session = &session;
+                    scope.spawn(move || {
+                        let mut stream = Stream::new(2, worker);
+                        for _ in 0..batches {
+                            let ids: Vec<i64> = (0..n).map(|_| stream.below(40) as i64).collect();
+                            let lps = session.update_many(&ids, &vec![0.5; n], &[]).unwrap();
+                            assert!(lps.iter().all(|lp| lp.is_finite()));
+                        }
+                    })
+                })
+                .collect();
+            let mut id = 0;
+            while workers.iter().any(|worker| !worker.is_finished()) {
+                id = (id + 1) % 40;
+                session.remove(id, true).unwrap();
+            }
+        });
+        assert_eq!(session.totals().completions, 2 * batches * n as u64);
+        session.verify().unwrap();
+    }
+
+    #[test]
+    fn reports_are_as_many_single_ones() {
+        let (batch, single) = (session_of(50), session_of(50));
+        let ids: Vec<i64> = (0..50).collect();
+        let tickets = |session: &Session| {
+            session.create_many(&ids, &[]).unwrap();
+            let mut stream = Stream::new(3, 0);
+            session.draw_many(2000, true, Some(&mut stream)).unwrap()
+        };
+        let (drawn, drawn_too) = (tickets(&batch), tickets(&single));
+        for session in [&batch, &single] {
+            session.remove(7, true).unwrap();
+        }
+        let scores: Vec<f64> = (0..2000).map(|at| f64::from(at % 5) / 4.0).collect();
+        let steps: Vec<u64> = (0..2000).collect();
+        let mut lps = vec![None; 2000];
+        batch
+            .report_many(&drawn, &scores, &steps, &mut lps)
+            .unwrap();
+        for at in 0..2000 {
+            let lp = single
+                .report(&drawn_too[at], scores[at], steps[at])
+                .unwrap();
+            let found = lps[at].unwrap();
+            assert!(lp.map_or(found.is_nan(), |lp| lp == found));
+            assert_eq!(lp.is_none(), drawn[at].task_id == 7);
+        }
+        assert_eq!(batch.totals(), single.totals());
+        assert_eq!(batch.counts().late_reports, single.counts().late_reports);
+        batch.verify().unwrap();
+    }
+
+    #[test]
+    fn one_bad_report_keeps_the_whole_batch_out() {
+        let session = session();
+        session.create_many(&[1, 2], &[]).unwrap();
+        let good = session.draw_many(2, false, None).unwrap();
+        let mut foreign = good.clone();
+        foreign[1].slot = 4;
+        let mut lps = [None; 2];
+        let mut refused = |tickets: &[Ticket], scores: &[f64], steps: &[u64]| {
+            let error = session.report_many(tickets, scores, steps, &mut lps);
+            assert!(matches!(error, Err(Error::Value(_))));
+            assert_eq!(lps, [None; 2]);
+        };
+        refused(&good, &[0.5, 1.5], &[]);
+        refused(&good, &[0.5], &[]);
+        refused(&good, &[0.5, 0.5], &[1]);
+        refused(&foreign, &[0.5, 0.5], &[]);
+        assert_eq!(session.totals().completions, 0);
     }
 
     #[test]

@@ -41,7 +41,8 @@ struct Saved {
     score_range: [u64; 2],
     late_reports: u64,
     samples_without_label: u64,
-    retired: Retired,
+    /// Stripe by stripe, because ticks count from them.
+    retired: Vec<Retired>,
     labels: Vec<Label>,
     records: Vec<(usize, TaskData)>,
 }
@@ -61,7 +62,10 @@ impl Saved {
         words.extend(self.stream);
         words.extend(self.score_range);
         words.extend([self.late_reports, self.samples_without_label]);
-        words.extend(retired_words(self.retired));
+        words.push(self.retired.len() as u64);
+        for retired in &self.retired {
+            words.extend(retired_words(*retired));
+        }
         words.push(self.labels.len() as u64);
         for label in &self.labels {
             let mut text = [0; (LABEL_WORDS - 1) * 8];
@@ -135,7 +139,9 @@ impl Saved {
         let stream = words.array()?;
         let score_range = words.array()?;
         let [late_reports, samples_without_label] = words.array()?;
-        let retired = Tally::from_words(&words.array()?).retired;
+        let retired = (0..words.count("number of stripes", TALLY_WORDS)?)
+            .map(|_| Ok(Tally::from_words(&words.array()?).retired))
+            .collect::<std::result::Result<_, String>>()?;
         let mut saved = Self {
             capacity,
             columns,
@@ -350,7 +356,7 @@ impl Table {
     fn copy_stripes(&self, stream: [u64; 4]) -> Result<Saved> {
         let header = self.header();
         let mut records = Vec::new();
-        let mut sum = Tally::default();
+        let mut retired = Vec::new();
         let mut of_labels = vec![(Tally::default(), 0); self.layout.labels];
         for stripe in 0..self.layout.stripes {
             let _guard = self.lock_stripe(stripe)?;
@@ -360,7 +366,7 @@ impl Table {
                     records.push((slot, data));
                 }
             }
-            sum.add(&Tally::load(self.totals(stripe).owned()));
+            retired.push(Tally::load(self.totals(stripe).owned()).retired);
             for (label, (tally, samples)) in of_labels.iter_mut().enumerate() {
                 tally.add(&Tally::load(self.label_totals(stripe, label).owned()));
                 *samples += self.label_samples(stripe, label).get();
@@ -380,7 +386,7 @@ impl Table {
             score_range: [header.score_range[0].get(), header.score_range[1].get()],
             late_reports: header.counters.late_reports.get(),
             samples_without_label: of_labels[0].1,
-            retired: sum.retired,
+            retired,
             labels: labels
                 .filter_map(|(number, (tally, samples))| {
                     Some(Label {
@@ -419,7 +425,14 @@ impl Table {
             guard.set_retired(number as usize, label.retired);
             self.label_samples(0, number as usize).set(label.samples);
         }
-        self.lock_stripe(0)?.set_retired(0, saved.retired);
+        // A table with fewer stripes keeps what the others have retired in its first ones.
+        let mut of_stripes = vec![Retired::default(); self.layout.stripes];
+        for (at, retired) in saved.retired.iter().enumerate() {
+            of_stripes[at % self.layout.stripes].add(retired);
+        }
+        for (stripe, retired) in of_stripes.into_iter().enumerate() {
+            self.lock_stripe(stripe)?.set_retired(0, retired);
+        }
         self.label_samples(0, 0).set(saved.samples_without_label);
         for (slot, mut data) in saved.records {
             data.label = numbers.get(&data.label).copied().unwrap_or(0);

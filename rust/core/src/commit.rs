@@ -9,10 +9,10 @@ use crate::latch::Latch;
 use crate::layout::Stripe;
 use crate::lock::Taken;
 use crate::record::TaskData;
-use crate::record_words::Tenant;
+use crate::record_words::{Record, Tenant};
 use crate::table::Table;
 use crate::tally::{
-    COMPLETIONS_WORDS, Live, MAX_PROGRESS, Retired, Tally, fixed_weight, weight_of,
+    COMPLETIONS_WORDS, LIVE_WORDS, Live, MAX_PROGRESS, Retired, Tally, fixed_weight, weight_of,
 };
 use crate::words::Word;
 
@@ -28,6 +28,21 @@ pub(crate) const MOST_COMPLETIONS: u64 = (1 << 11) - 1;
 #[inline]
 pub(crate) fn completions_of(drawn: u64) -> u64 {
     (drawn >> WEIGHT_BITS) & MOST_COMPLETIONS
+}
+
+/// Episodes reported by a copy of a stripe's totals, of live and of retired tasks.
+#[inline]
+pub(crate) fn completions(copy: &[Word]) -> u64 {
+    COMPLETIONS_WORDS.map(|word| copy[word].get()).iter().sum()
+}
+
+#[cold]
+fn refused_progress(task_id: i64, progress: f64) -> Error {
+    Error::Value(format!(
+        "LP {progress} of task {task_id} is not in the range {} to {MAX_PROGRESS}; \
+         give a score_range that maps scores to [0, 1]",
+        -MAX_PROGRESS
+    ))
 }
 
 /// What a commit does to its record.
@@ -104,27 +119,30 @@ impl Old {
 
 impl Latch<'_> {
     /// Stages a tally with something added; returns the sequence that publishes it.
-    #[inline]
-    fn stage_sum(&self, gained: &Live, retired: Option<&Retired>) -> u64 {
-        let from = self.owned();
-        self.stage(|copy| {
-            Tally::store_sum(from, gained, copy);
-            if let Some(retired) = retired {
-                let mut tally = Tally::load(copy);
-                tally.retired.add(retired);
-                tally.store(copy);
-            }
-        })
+    #[inline(always)]
+    fn stage_sum(&self, gained: &[u64; LIVE_WORDS], retired: Option<&Retired>) -> u64 {
+        let published = self.begin();
+        let copy = self.copy_of(published + 1);
+        Tally::store_sum(self.copy_of(published), gained, copy);
+        if let Some(retired) = retired {
+            let mut tally = Tally::load(copy);
+            tally.retired.add(retired);
+            tally.store(copy);
+        }
+        published + 1
     }
 }
 
 /// A stripe's lock, held.
+///
+/// Two words, so that it comes in registers.
 pub struct StripeGuard<'a> {
     table: &'a Table,
     number: usize,
 }
 
 impl Drop for StripeGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.stripe().lock.unlock();
     }
@@ -135,9 +153,21 @@ impl Table {
     ///
     /// # Errors
     /// `LockTimeout`, `Interrupted`.
-    #[inline]
     pub fn lock_stripe(&self, number: usize) -> Result<StripeGuard<'_>> {
-        let taken = self.take(&self.stripes()[number].lock, "a stripe of the session")?;
+        let lock = &self.stripes()[number].lock;
+        let taken = self.take(lock, "a stripe of the session")?;
+        Ok(self.holding(number, taken))
+    }
+
+    /// Takes the lock of a stripe if it is free.
+    #[inline(always)]
+    pub fn try_lock_stripe(&self, number: usize) -> Option<StripeGuard<'_>> {
+        let taken = self.try_take(&self.stripes()[number].lock)?;
+        Some(self.holding(number, taken))
+    }
+
+    #[inline(always)]
+    fn holding(&self, number: usize, taken: Taken) -> StripeGuard<'_> {
         let guard = StripeGuard {
             table: self,
             number,
@@ -146,7 +176,7 @@ impl Table {
             guard.recover();
             guard.stripe().lock.mark_consistent();
         }
-        Ok(guard)
+        guard
     }
 }
 
@@ -154,6 +184,13 @@ impl<'a> StripeGuard<'a> {
     #[inline]
     fn stripe(&self) -> &'a Stripe {
         &self.table.stripes()[self.number]
+    }
+
+    /// The latch over the stripe's totals.
+    #[inline]
+    fn totals(&self) -> Latch<'a> {
+        let stripe = self.stripe();
+        Latch::new(&stripe.sequence, &stripe.totals)
     }
 
     /// The number of the stripe.
@@ -170,27 +207,48 @@ impl<'a> StripeGuard<'a> {
     #[inline]
     #[must_use]
     pub fn next_tick(&self) -> u64 {
-        let totals = self.table.totals(self.number).owned();
-        let completions: u64 = COMPLETIONS_WORDS
-            .map(|word| totals[word].get())
-            .iter()
-            .sum();
-        (completions + 1) * self.table.layout.stripes as u64
+        (completions(self.totals().owned()) + 1) * self.table.layout.stripes as u64
     }
 
     /// Commits `new` over what is in `slot`: `old`, taken before `new` was made from it.
     ///
     /// # Errors
     /// `Value` for a weight or an LP out of range; nothing is written then.
-    #[inline]
+    #[inline(never)]
     pub fn commit(&self, slot: usize, old: &Old, new: &mut TaskData, change: Change) -> Result<()> {
+        let record = self.table.record(slot);
+        let stage = |new: &TaskData, live| record.stage(new, live);
+        self.commit_staged(record, slot, old, new, change, stage)
+    }
+
+    /// [`Self::commit`] of a score, which leaves the columns as they are.
+    #[inline(always)]
+    pub(crate) fn commit_score(
+        &self,
+        record: Record,
+        slot: usize,
+        old: &Old,
+        new: &mut TaskData,
+    ) -> Result<()> {
+        let stage = |new: &TaskData, _| record.stage_score(new);
+        self.commit_staged(record, slot, old, new, Change::Update, stage)
+    }
+
+    #[inline(always)]
+    fn commit_staged(
+        &self,
+        record: Record,
+        slot: usize,
+        old: &Old,
+        new: &mut TaskData,
+        change: Change,
+        stage: impl FnOnce(&TaskData, bool) -> u64,
+    ) -> Result<()> {
         let units = fixed_weight(new.weight)?;
-        if new.lp_score.is_nan() || new.lp_score.abs() > MAX_PROGRESS {
-            return Err(Error::Value(format!(
-                "LP {} of task {} is not in the range {} to {MAX_PROGRESS}; \
-                 give a score_range that maps scores to [0, 1]",
-                new.lp_score, new.task_id, -MAX_PROGRESS
-            )));
+        // A NaN compares false, so it is refused too.
+        let in_range = new.lp_score.abs() <= MAX_PROGRESS;
+        if !in_range {
+            return Err(refused_progress(new.task_id, new.lp_score));
         }
         new.weight = weight_of(units);
         let live = !matches!(change, Change::Evict { .. } | Change::Remove { .. });
@@ -200,38 +258,61 @@ impl<'a> StripeGuard<'a> {
             Live::default()
         };
         let retired = change.retired(&old.part);
-        let gained = new_part.less(&old.part);
+        let gained = new_part.less(&old.part).to_words();
 
-        let table = self.table;
         let intent = &self.stripe().intent;
+        let staged = stage(new, live);
+        let totals = self.totals();
+        let staged_totals = totals.stage_sum(&gained, retired.as_ref());
         intent.slot.set(slot as u64);
-        intent.record.set(table.record(slot).stage(new, live));
-        let totals = table.totals(self.number);
-        intent
-            .totals
-            .set(totals.stage_sum(&gained, retired.as_ref()));
-        let stage_label =
-            |place: &[Word; 2], label: u32, gained: &Live, retired: Option<&Retired>| {
-                place[0].set(u64::from(label));
-                if label != 0 {
-                    let latch = table.label_totals(self.number, label as usize);
-                    place[1].set(latch.stage_sum(gained, retired));
-                }
-            };
+        intent.record.set(staged);
+        intent.totals.set(staged_totals);
         if old.label == new.label || !old.tenant.live {
+            let label = new.label as usize;
             intent.old_label[0].set(0);
-            stage_label(&intent.new_label, new.label, &gained, retired.as_ref());
+            intent.new_label[0].set(label as u64);
+            let labelled = if label == 0 {
+                None
+            } else {
+                let latch = self.table.label_totals(self.number, label);
+                let staged = latch.stage_sum(&gained, retired.as_ref());
+                intent.new_label[1].set(staged);
+                Some((latch, staged))
+            };
+            intent.armed.publish(1);
+            // What `publish` does, without reading back what is at hand.
+            record.latch().publish(staged);
+            totals.publish(staged_totals);
+            if let Some((latch, staged)) = labelled {
+                latch.publish(staged);
+            }
         } else {
-            let lost = Live::default().less(&old.part);
-            stage_label(&intent.old_label, old.label, &lost, None);
-            stage_label(&intent.new_label, new.label, &new_part, None);
+            self.stage_move(old, new.label, &new_part);
+            intent.armed.publish(1);
+            self.publish();
         }
-
-        intent.armed.publish(1);
-        self.publish();
         self.derive(slot, live, new.completion_count, units, new.lp_score);
         intent.armed.publish(0);
         Ok(())
+    }
+
+    /// Stages the totals of the labels of a task that moves from one to another.
+    #[cold]
+    fn stage_move(&self, old: &Old, new_label: u32, new_part: &Live) {
+        let stage = |place: &[Word; 2], label: u32, gained: &Live| {
+            place[0].set(u64::from(label));
+            if label != 0 {
+                let latch = self.table.label_totals(self.number, label as usize);
+                place[1].set(latch.stage_sum(&gained.to_words(), None));
+            }
+        };
+        let intent = &self.stripe().intent;
+        stage(
+            &intent.old_label,
+            old.label,
+            &Live::default().less(&old.part),
+        );
+        stage(&intent.new_label, new_label, new_part);
     }
 
     /// Moves the retired totals of `label` to "other".
@@ -263,12 +344,11 @@ impl<'a> StripeGuard<'a> {
     }
 
     /// Publishes what the intent names. May be repeated.
-    #[inline]
     fn publish(&self) {
         let intent = &self.stripe().intent;
         let slot = intent.slot.get() as usize;
         self.table.record(slot).latch().publish(intent.record.get());
-        self.table.totals(self.number).publish(intent.totals.get());
+        self.totals().publish(intent.totals.get());
         for [label, sequence] in [&intent.old_label, &intent.new_label] {
             let label = label.get() as usize;
             if label != 0 {
@@ -280,7 +360,7 @@ impl<'a> StripeGuard<'a> {
     }
 
     /// Brings the words that draws scan into line with a record.
-    #[inline]
+    #[inline(always)]
     fn derive(&self, slot: usize, live: bool, completions: u64, units: u64, progress: f64) {
         let table = self.table;
         let local = slot >> table.layout.stripes.trailing_zeros();
@@ -289,15 +369,14 @@ impl<'a> StripeGuard<'a> {
         } else {
             0
         };
-        let drawn = &table.drawn(self.number)[local];
+        let (drawn, lp) = table.scanned(self.number, local);
         let before = drawn.get();
-        table.progress(self.number)[local].set_f64(progress);
+        lp.set_f64(progress);
         drawn.set(word);
         let block = local >> table.layout.block.trailing_zeros();
-        let weights = &table.block_weights(self.number)[block];
+        let (weights, counts) = table.block_sums(self.number, block);
         weights.set(weights.get() + (word & WEIGHT) - (before & WEIGHT));
         if (word ^ before) & LIVE != 0 {
-            let counts = &table.block_counts(self.number)[block];
             counts.set(counts.get() + (word >> 63) - (before >> 63));
         }
     }

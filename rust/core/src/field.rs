@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::layout::FIELD_WORDS;
-use crate::record_words::Tenant;
 use crate::session::Session;
 
 /// Where a field lies among the words of a record.
@@ -66,10 +65,7 @@ impl Session {
         let table = self.table();
         loop {
             let slot = table.find(task_id)?;
-            let (tenant, word) = table.record(slot).latch().read(|copy| {
-                let tenant = Tenant::unpack(copy[0].get(), copy[1].get());
-                (tenant, copy[at].get())
-            });
+            let (tenant, word) = table.record(slot).word(at);
             if tenant.live && tenant.task_id == task_id {
                 return Some(word);
             }
@@ -103,6 +99,7 @@ mod tests {
             capacity: Some(4),
             rules: None,
             place: Place::Local,
+            content: String::new(),
             columns: vec!["noise".into(), "age".into()],
             max_labels: 4,
             max_inactive_labels: 4,

@@ -38,7 +38,7 @@ impl Link {
 
 /// The finaliser of splitmix64: frozen, since sessions and their attachers must agree on it.
 #[inline]
-fn hash(task_id: i64) -> u64 {
+pub(crate) fn hash(task_id: i64) -> u64 {
     let mut z = task_id.cast_unsigned().wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -79,13 +79,38 @@ impl Table {
                 link = record.next_link();
             }
             fence(Ordering::Acquire);
-            if version.get() == before {
+            // Before the version: a load that ends in between has moved it on.
+            let loading = self.is_loading();
+            if version.get() != before {
+                continue;
+            }
+            if !loading {
+                return None;
+            }
+            // Whatever is being replaced is unknown for a moment.
+            if !self.await_load() {
                 return None;
             }
         }
     }
 
-    fn move_version_on(&self) {
+    /// The slot where `task_id` most likely lives: the first one of its chain with its tag. Only
+    /// for a caller that looks under the stripe's lock whether it does.
+    #[inline]
+    pub fn find_likely(&self, task_id: i64) -> Option<usize> {
+        let (head, tag) = self.chain(task_id);
+        let mut link = Link::unpack(head.observe())?;
+        // Bounds a walk that a concurrent reuse has led into a circle.
+        for _ in 0..self.layout.shape.capacity {
+            if link.tag == tag {
+                return Some(link.slot as usize);
+            }
+            link = self.record(link.slot as usize).next_link()?;
+        }
+        None
+    }
+
+    pub(crate) fn move_version_on(&self) {
         self.header().intent.index_version.add(1);
         // A reader that sees one of the stores that follow also sees the new version.
         fence(Ordering::Release);

@@ -127,7 +127,8 @@ impl StructureGuard<'_> {
         Ok(u32::try_from(number).expect("at most 2^16 labels"))
     }
 
-    /// Folds the oldest labels without live tasks into "other", beyond those to be retained.
+    /// Folds the oldest labels without live tasks into "other": those beyond the number to be
+    /// retained, and at least one where there is any, since keeping it would refuse a new label.
     fn fold_inactive(&self) -> Result<()> {
         let table = self.table;
         let mut inactive: Vec<usize> = (1..table.other_label())
@@ -136,7 +137,10 @@ impl StructureGuard<'_> {
         inactive.sort_by_key(|&label| table.label_words(label)[0].get());
         let retained =
             usize::try_from(table.header().max_inactive_labels.get()).unwrap_or(usize::MAX);
-        let excess = inactive.len().saturating_sub(retained);
+        let excess = inactive
+            .len()
+            .saturating_sub(retained)
+            .max(inactive.len().min(1));
         for &label in &inactive[..excess] {
             self.fold(label)?;
         }

@@ -25,12 +25,8 @@ impl<'a> Latch<'a> {
 
     #[inline]
     fn copy(&self, sequence: u64) -> &'a [Word] {
-        let n = self.copies.len() / 2;
-        if sequence & 1 == 0 {
-            &self.copies[..n]
-        } else {
-            &self.copies[n..]
-        }
+        let (even, odd) = self.copies.split_at(self.copies.len() / 2);
+        if sequence & 1 == 0 { even } else { odd }
     }
 
     /// Whether nothing was ever published.
@@ -60,10 +56,16 @@ impl<'a> Latch<'a> {
     /// Calls `read` on the published copy until no write was completed meanwhile.
     #[inline]
     pub fn read<T>(&self, read: impl Fn(&[Word]) -> T) -> T {
+        self.read_by(|sequence| read(self.copy(sequence)))
+    }
+
+    /// As [`Self::read`], by the sequence instead of the copy that it names.
+    #[inline]
+    pub fn read_by<T>(&self, read: impl Fn(u64) -> T) -> T {
         let mut attempts = 0_u32;
         loop {
             let before = self.sequence.observe();
-            let value = read(self.copy(before));
+            let value = read(before);
             fence(Ordering::Acquire);
             if self.sequence.get() == before {
                 return value;
@@ -88,12 +90,20 @@ impl<'a> Latch<'a> {
     /// Only for the holder of the lock that guards writes.
     #[inline]
     pub fn stage(&self, fill: impl FnOnce(&[Word])) -> u64 {
-        let next = self.sequence.get() + 1;
-        // Orders the stores below after the publication that made this copy the unpublished one:
-        // a reader that sees one of them sees that its sequence has moved on.
+        let published = self.begin();
+        fill(self.copy(published + 1));
+        published + 1
+    }
+
+    /// Begins a write as [`Self::stage`] does: the published sequence. The next one names the
+    /// copy that may be filled from now on, and publishes it.
+    #[inline(always)]
+    pub fn begin(&self) -> u64 {
+        let published = self.sequence.get();
+        // Orders the stores that follow after the publication that made their copy the unpublished
+        // one: a reader that sees one of them sees that its sequence has moved on.
         fence(Ordering::Release);
-        fill(self.copy(next));
-        next
+        published
     }
 
     /// Publishes what was staged. Storing the same sequence again changes nothing, so a recovery

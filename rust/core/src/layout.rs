@@ -29,6 +29,8 @@ pub const MAX_STRIPES: usize = 16;
 pub const MAX_LABEL_BYTES: usize = 120;
 /// Longest column name, in bytes of UTF-8.
 pub const MAX_COLUMN_NAME_BYTES: usize = 31;
+/// Longest description of what a session is for, in bytes of UTF-8.
+pub const MAX_CONTENT_BYTES: usize = 120;
 /// Words of one label name: its state and its text.
 pub const LABEL_WORDS: usize = 1 + MAX_LABEL_BYTES / 8;
 /// Words of a record's copy before the algorithm's columns.
@@ -53,6 +55,8 @@ pub struct Header {
     pub max_inactive_labels: Word,
     /// Seed of the session's streams.
     pub seed: Word,
+    /// What the session is for, in the words of its maker, zero-padded.
+    pub content: [Word; MAX_CONTENT_BYTES / 8],
     /// The rules.
     pub rules: [Word; RULES_WORDS],
     /// Column names, zero-padded.

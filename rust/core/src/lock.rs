@@ -71,19 +71,29 @@ impl RobustLock {
         self.holder.set(0);
     }
 
+    /// Takes the lock if it is free; `None` if somebody has it. See [`Self::lock`].
+    #[inline(always)]
+    pub fn try_lock(&self, pid: u32) -> Option<Taken> {
+        // SAFETY: an initialised mutex.
+        let taken = match unsafe { libc::pthread_mutex_trylock(self.raw()) } {
+            0 => Taken::Clean,
+            libc::EOWNERDEAD => Taken::AfterDeath,
+            _ => return None,
+        };
+        self.holder.set(u64::from(pid));
+        Some(taken)
+    }
+
     /// Takes the lock within `limit`. After [`Taken::AfterDeath`] the caller recovers what the
     /// lock guards and then calls [`Self::mark_consistent`].
     ///
     /// # Errors
     /// `LockTimeout` naming the holder; `Interrupted` where the interrupt check says so.
-    #[inline]
     pub fn lock(&self, what: &str, limit: Duration, pid: u32, waits: &Word) -> Result<Taken> {
-        // SAFETY: an initialised mutex.
-        let taken = match unsafe { libc::pthread_mutex_trylock(self.raw()) } {
-            0 => Taken::Clean,
-            libc::EOWNERDEAD => Taken::AfterDeath,
-            _ => self.wait(what, limit, waits)?,
-        };
+        if let Some(taken) = self.try_lock(pid) {
+            return Ok(taken);
+        }
+        let taken = self.wait(what, limit, waits)?;
         self.holder.set(u64::from(pid));
         Ok(taken)
     }

@@ -91,6 +91,7 @@ fn baseline(rules: &Rules, data: &TaskData) -> f64 {
 
 /// Learning progress of a record, in units of the score range (or of `span`), never below
 /// `progress_floor`; the record's own `lp_score` where it is given.
+#[inline(always)]
 pub fn learning_progress(rules: &Rules, data: &TaskData, span: f64) -> f64 {
     let (unit, shift) = match rules.score_range {
         Some((lo, hi)) => (hi - lo, lo),
@@ -147,6 +148,7 @@ fn reweight_slope(p: f64, t: f64) -> f64 {
 ///
 /// `per_unit` is 1 / (hi - lo), or 1 / span: what brings the variance of the raw score to the
 /// units of the learning progress.
+#[inline(always)]
 pub fn noise_deviation(rules: &Rules, data: &TaskData, per_unit: f64) -> f64 {
     let (a, b) = (
         rules.ema_timescale,

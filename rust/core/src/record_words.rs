@@ -1,11 +1,12 @@
 //! A record in shared memory: a latch over its fields and four words beside it.
-
-use std::sync::atomic::{Ordering, fence};
+//!
+//! Both copies of the tenant's identity come first: looking who lives in a slot, which every
+//! look-up and every draw does, takes one stretch of 64 bytes.
 
 use crate::index::Link;
 use crate::latch::Latch;
 use crate::layout::{FIELD_WORDS, RECORD_HEAD_WORDS};
-use crate::record::TaskData;
+use crate::record::{MAX_COLUMNS, TaskData};
 use crate::words::Word;
 
 const LIVE: u64 = 1 << 31;
@@ -38,29 +39,53 @@ impl Tenant {
     }
 }
 
+/// Words of a copy that hold the tenant's identity: its id, and the rest packed.
+const IDENTITY_WORDS: usize = 2;
+/// Words before the remaining fields of both copies.
+const HEAD_WORDS: usize = RECORD_HEAD_WORDS + 2 * IDENTITY_WORDS;
+/// Words of a copy between identity and columns.
+const REST_WORDS: usize = FIELD_WORDS - IDENTITY_WORDS;
+
 /// One record.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    words: &'a [Word],
+    /// Sequence, scheduled, last scheduled, link; the identity of either copy.
+    head: &'a [Word; HEAD_WORDS],
+    /// The rest of either copy.
+    copies: &'a [Word],
 }
 
 impl<'a> Record<'a> {
     /// A view of a record's words.
     #[inline]
     pub fn new(words: &'a [Word]) -> Self {
-        Self { words }
+        let (head, copies) = words.split_first_chunk().expect("the words of a record");
+        Self { head, copies }
     }
 
-    /// The latch over the fields.
+    /// The latch over the fields. Its copies lack the identity.
     #[inline]
     pub fn latch(self) -> Latch<'a> {
-        Latch::new(&self.words[0], &self.words[RECORD_HEAD_WORDS..])
+        Latch::new(&self.head[0], self.copies)
+    }
+
+    /// Id and packed rest of the identity in the copy that a sequence names.
+    #[inline]
+    fn identity(self, sequence: u64) -> [&'a Word; IDENTITY_WORDS] {
+        let at = RECORD_HEAD_WORDS + IDENTITY_WORDS * (sequence & 1) as usize;
+        [&self.head[at], &self.head[at + 1]]
+    }
+
+    #[inline]
+    fn tenant_at(self, sequence: u64) -> Tenant {
+        let [task_id, meta] = self.identity(sequence);
+        Tenant::unpack(task_id.get(), meta.get())
     }
 
     /// The link to the next record of the same chain of the index.
     #[inline]
     pub fn next(self) -> &'a Word {
-        &self.words[3]
+        &self.head[3]
     }
 
     /// Next link, decoded.
@@ -72,38 +97,58 @@ impl<'a> Record<'a> {
     /// Who lives here.
     #[inline]
     pub fn tenant(self) -> Tenant {
-        self.latch()
-            .read(|copy| Tenant::unpack(copy[0].get(), copy[1].get()))
+        self.latch().read_by(|sequence| self.tenant_at(sequence))
     }
 
-    /// The tasks that live in some records, each as of one instant. The loads of different records
-    /// do not wait for each other, which is what a pass over a large table spends its time on.
-    pub fn task_ids<const N: usize>(records: &[Self; N]) -> [i64; N] {
-        let sequences = records.map(|record| record.latch().observe());
-        let mut ids = [0; N];
-        for (id, (record, sequence)) in ids.iter_mut().zip(records.iter().zip(sequences)) {
-            *id = record.latch().copy_of(sequence)[0].get().cast_signed();
+    /// Who lives here, and the word at a position of the published copy, identity included.
+    #[inline]
+    pub fn word(self, at: usize) -> (Tenant, u64) {
+        let latch = self.latch();
+        latch.read_by(|sequence| {
+            let word = &latch.copy_of(sequence)[at - IDENTITY_WORDS];
+            (self.tenant_at(sequence), word.get())
+        })
+    }
+
+    /// Has the processor fetch the head, for a look at it soon.
+    #[inline]
+    pub fn prefetch(self) {
+        #[cfg(target_arch = "x86_64")]
+        for word in [&self.head[0], &self.head[HEAD_WORDS - 1]] {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a hint about memory that a reference leads to.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(word).cast()) };
         }
-        fence(Ordering::Acquire);
-        for (id, (record, sequence)) in ids.iter_mut().zip(records.iter().zip(sequences)) {
-            if record.latch().sequence() != sequence {
-                *id = record.tenant().task_id;
-            }
-        }
-        ids
+    }
+
+    /// The sequence, and the id in the copy that it names, read without looking back: the id is
+    /// the tenant's if, after an acquire fence, the sequence is still the same.
+    #[inline]
+    pub fn glance(self) -> (u64, i64) {
+        let sequence = self.latch().observe();
+        // Both, so that neither load waits for the sequence.
+        let ids = [0, 1].map(|copy| self.identity(copy)[0].get());
+        let id = if sequence & 1 == 0 { ids[0] } else { ids[1] };
+        (sequence, id.cast_signed())
     }
 
     /// Who lives here, for the holder of the stripe's lock.
     #[inline]
     pub fn owned_tenant(self) -> Tenant {
-        let copy = self.latch().owned();
-        Tenant::unpack(copy[0].get(), copy[1].get())
+        self.tenant_at(self.latch().sequence())
+    }
+
+    /// Whether a task lives here, for the holder of the stripe's lock.
+    #[inline]
+    pub fn is_home_of(self, task_id: i64) -> bool {
+        let [id, meta] = self.identity(self.latch().sequence());
+        id.get().cast_signed() == task_id && meta.get() & LIVE != 0
     }
 
     /// The whole record, as of one instant.
     #[inline]
     pub fn load(self) -> (Tenant, TaskData) {
-        let (tenant, mut data) = self.latch().read(decode);
+        let (tenant, mut data) = self.latch().read_by(|sequence| self.decode(sequence));
         self.add_schedule(&tenant, &mut data);
         (tenant, data)
     }
@@ -111,38 +156,58 @@ impl<'a> Record<'a> {
     /// The whole record, for the holder of the stripe's lock.
     #[inline]
     pub fn load_owned(self) -> (Tenant, TaskData) {
-        let (tenant, mut data) = decode(self.latch().owned());
+        let (tenant, mut data) = self.decode(self.latch().sequence());
         self.add_schedule(&tenant, &mut data);
+        (tenant, data)
+    }
+
+    /// What a score changes or looks at: the record without its schedule and columns, for the
+    /// holder of the stripe's lock.
+    #[inline(always)]
+    pub fn load_score(self) -> (Tenant, TaskData) {
+        let tenant = self.tenant_at(self.latch().sequence());
+        (tenant, decode(tenant, split(self.latch().owned()).0))
+    }
+
+    /// The copy that a sequence names, without the schedule, which lies beside the copies.
+    #[inline]
+    fn decode(self, sequence: u64) -> (Tenant, TaskData) {
+        let tenant = self.tenant_at(sequence);
+        let (fields, columns) = split(self.latch().copy_of(sequence));
+        let mut data = decode(tenant, fields);
+        for (value, word) in data.columns.iter_mut().zip(columns) {
+            *value = word.get_f64();
+        }
         (tenant, data)
     }
 
     fn add_schedule(self, tenant: &Tenant, data: &mut TaskData) {
         data.scheduled_count = self.scheduled(tenant.generation);
-        data.last_scheduled = of_generation(self.words[2].get(), tenant.generation);
+        data.last_scheduled = of_generation(self.head[2].get(), tenant.generation);
     }
 
     /// Times that the tenant was drawn.
     #[inline]
     pub fn scheduled(self, generation: u32) -> u64 {
-        of_generation(self.words[1].get(), generation)
+        of_generation(self.head[1].get(), generation)
     }
 
     /// Counts one draw of the tenant of `generation`; false if the slot has another by now.
     #[inline]
     pub fn schedule(self, generation: u32, tick: u64) -> bool {
-        let mut word = self.words[1].get();
+        let mut word = self.head[1].get();
         loop {
             if word >> COUNT_BITS != low_bits(generation) {
                 return false;
             }
-            match self.words[1].exchange(word, word + 1) {
+            match self.head[1].exchange(word, word + 1) {
                 Ok(_) => break,
                 Err(found) => word = found,
             }
         }
-        let mut last = self.words[2].get();
+        let mut last = self.head[2].get();
         while last >> COUNT_BITS == low_bits(generation) {
-            match self.words[2].exchange(last, pack(generation, tick)) {
+            match self.head[2].exchange(last, pack(generation, tick)) {
                 Ok(_) => break,
                 Err(found) => last = found,
             }
@@ -154,12 +219,12 @@ impl<'a> Record<'a> {
     /// `note` as well before it is gone from here. May be repeated.
     pub fn freeze(self, generation: u32, note: &Word) -> u64 {
         loop {
-            let word = self.words[1].get();
+            let word = self.head[1].get();
             if word >> COUNT_BITS != low_bits(generation) {
                 return note.get();
             }
             note.publish(word & COUNT);
-            if self.words[1]
+            if self.head[1]
                 .exchange(word, pack(generation.wrapping_add(1), 0))
                 .is_ok()
             {
@@ -170,14 +235,68 @@ impl<'a> Record<'a> {
 
     /// Sets the words of the schedule to those of a tenant.
     pub fn set_schedule(self, generation: u32, scheduled: u64, last: u64) {
-        self.words[1].publish(pack(generation, scheduled));
-        self.words[2].publish(pack(generation, last));
+        self.head[1].publish(pack(generation, scheduled));
+        self.head[2].publish(pack(generation, last));
     }
 
     /// Fills the unpublished copy; returns the sequence that publishes it.
     #[inline]
     pub fn stage(self, data: &TaskData, live: bool) -> u64 {
-        self.latch().stage(|copy| encode(copy, data, live))
+        let latch = self.latch();
+        let next = latch.begin() + 1;
+        self.encode(next, data, live);
+        let columns = split(latch.copy_of(next)).1;
+        for (word, value) in columns.iter().zip(data.columns) {
+            word.set_f64(value);
+        }
+        next
+    }
+
+    /// As [`Self::stage`] of a live task, with the columns that are published.
+    #[inline(always)]
+    pub fn stage_score(self, data: &TaskData) -> u64 {
+        let latch = self.latch();
+        let published = latch.begin();
+        self.encode(published + 1, data, true);
+        let kept = split(latch.copy_of(published)).1;
+        let columns = split(latch.copy_of(published + 1)).1;
+        for (word, kept) in columns.iter().zip(kept) {
+            word.set(kept.get());
+        }
+        published + 1
+    }
+
+    /// Fills everything but the columns of the copy that a sequence names.
+    #[inline(always)]
+    fn encode(self, sequence: u64, data: &TaskData, live: bool) {
+        let live = if live { LIVE } else { 0 };
+        let [task_id, meta] = self.identity(sequence);
+        task_id.set(data.task_id.cast_unsigned());
+        meta.set((u64::from(data.generation) << 32) | live | u64::from(data.label));
+        let fields: [u64; REST_WORDS] = [
+            data.creation_time.to_bits(),
+            data.last_completed,
+            data.completion_count,
+            data.env_steps,
+            data.reward_ema.to_bits(),
+            data.ema_squared.to_bits(),
+            data.success_rate_ema.to_bits(),
+            data.total_score.to_bits(),
+            data.last_score.to_bits(),
+            data.p_fast.to_bits(),
+            data.p_slow.to_bits(),
+            data.p_true.to_bits(),
+            data.random_baseline.to_bits(),
+            data.lp_score.to_bits(),
+            data.weight.to_bits(),
+            data.success_threshold.to_bits(),
+            data.seed,
+            data.generator_type.to_bits(),
+        ];
+        let words = split(self.latch().copy_of(sequence)).0;
+        for (word, value) in words.iter().zip(fields) {
+            word.set(value);
+        }
     }
 }
 
@@ -197,73 +316,38 @@ fn of_generation(word: u64, generation: u32) -> u64 {
     }
 }
 
-/// Fields and columns of a copy.
+/// Fields after the identity, and columns, of a copy.
 #[inline]
-fn split(copy: &[Word]) -> (&[Word; FIELD_WORDS], &[Word]) {
+fn split(copy: &[Word]) -> (&[Word; REST_WORDS], &[Word]) {
     copy.split_first_chunk().expect("a copy of a record")
 }
 
-#[inline]
-fn encode(copy: &[Word], data: &TaskData, live: bool) {
-    let live = if live { LIVE } else { 0 };
-    let fields: [u64; FIELD_WORDS] = [
-        data.task_id.cast_unsigned(),
-        (u64::from(data.generation) << 32) | live | u64::from(data.label),
-        data.creation_time.to_bits(),
-        data.last_completed,
-        data.completion_count,
-        data.env_steps,
-        data.reward_ema.to_bits(),
-        data.ema_squared.to_bits(),
-        data.success_rate_ema.to_bits(),
-        data.total_score.to_bits(),
-        data.last_score.to_bits(),
-        data.p_fast.to_bits(),
-        data.p_slow.to_bits(),
-        data.p_true.to_bits(),
-        data.random_baseline.to_bits(),
-        data.lp_score.to_bits(),
-        data.weight.to_bits(),
-        data.success_threshold.to_bits(),
-        data.seed,
-        data.generator_type.to_bits(),
-    ];
-    let (words, columns) = split(copy);
-    for (word, value) in words.iter().zip(fields) {
-        word.set(value);
+#[inline(always)]
+fn decode(tenant: Tenant, fields: &[Word; REST_WORDS]) -> TaskData {
+    TaskData {
+        task_id: tenant.task_id,
+        generation: tenant.generation,
+        creation_time: fields[0].get_f64(),
+        last_completed: fields[1].get(),
+        completion_count: fields[2].get(),
+        env_steps: fields[3].get(),
+        reward_ema: fields[4].get_f64(),
+        ema_squared: fields[5].get_f64(),
+        success_rate_ema: fields[6].get_f64(),
+        total_score: fields[7].get_f64(),
+        last_score: fields[8].get_f64(),
+        p_fast: fields[9].get_f64(),
+        p_slow: fields[10].get_f64(),
+        p_true: fields[11].get_f64(),
+        random_baseline: fields[12].get_f64(),
+        lp_score: fields[13].get_f64(),
+        weight: fields[14].get_f64(),
+        success_threshold: fields[15].get_f64(),
+        seed: fields[16].get(),
+        generator_type: fields[17].get_f64(),
+        last_scheduled: 0,
+        scheduled_count: 0,
+        label: tenant.label,
+        columns: [0.0; MAX_COLUMNS],
     }
-    for (word, value) in columns.iter().zip(data.columns) {
-        word.set_f64(value);
-    }
-}
-
-#[inline]
-fn decode(copy: &[Word]) -> (Tenant, TaskData) {
-    let (fields, columns) = split(copy);
-    let tenant = Tenant::unpack(fields[0].get(), fields[1].get());
-    let mut data = TaskData::new(tenant.task_id);
-    data.generation = tenant.generation;
-    data.label = tenant.label;
-    data.creation_time = fields[2].get_f64();
-    data.last_completed = fields[3].get();
-    data.completion_count = fields[4].get();
-    data.env_steps = fields[5].get();
-    data.reward_ema = fields[6].get_f64();
-    data.ema_squared = fields[7].get_f64();
-    data.success_rate_ema = fields[8].get_f64();
-    data.total_score = fields[9].get_f64();
-    data.last_score = fields[10].get_f64();
-    data.p_fast = fields[11].get_f64();
-    data.p_slow = fields[12].get_f64();
-    data.p_true = fields[13].get_f64();
-    data.random_baseline = fields[14].get_f64();
-    data.lp_score = fields[15].get_f64();
-    data.weight = fields[16].get_f64();
-    data.success_threshold = fields[17].get_f64();
-    data.seed = fields[18].get();
-    data.generator_type = fields[19].get_f64();
-    for (value, word) in data.columns.iter_mut().zip(columns) {
-        *value = word.get_f64();
-    }
-    (tenant, data)
 }

@@ -79,6 +79,9 @@ spelled!(
     Uniform = "uniform"
 );
 
+/// Weights are below this, so that those of a stripe of 2^22 slots add up to less than 2^64 units.
+pub const MAX_WEIGHT: f64 = 4096.0;
+
 /// Number of words of [`Rules::to_words`].
 pub const RULES_WORDS: usize = 22;
 
@@ -109,15 +112,15 @@ pub struct Rules {
     pub amplification: f64,
     /// Share of draws that is uniform over the tasks, in [0, 1].
     pub floor: f64,
-    /// Weight of a task without a score, >= 0.
+    /// Weight of a task without a score, in [0, 4096).
     pub exploration: f64,
     /// Share of the learning progress in the weight of a task below `min_samples`, in [0, 1].
     pub exploration_blend: f64,
     /// Scores from which a task's weight is its learning progress alone.
     pub min_samples: u64,
-    /// Least learning progress, >= 0.
+    /// Least learning progress, in [0, 4096).
     pub progress_floor: f64,
-    /// Multiple of the scaled `p_true` added to the learning progress, >= 0.
+    /// Multiple of the scaled `p_true` added to the learning progress, in [0, 4096).
     pub performance_bonus: f64,
     /// Threshold of tasks that name none.
     pub success_threshold: f64,
@@ -167,6 +170,11 @@ impl Rules {
         let step = |name, value: f64| hold(value > 0.0 && value <= 1.0, name, value, "in (0, 1]");
         let share = |name, value: f64| hold((0.0..=1.0).contains(&value), name, value, "in [0, 1]");
         let least = |name, value: f64| hold(value >= 0.0, name, value, "finite and at least 0");
+        // What goes into weights as it is, or times a number of at most 1.
+        let weight = |name, value: f64| {
+            let holds = (0.0..MAX_WEIGHT).contains(&value);
+            hold(holds, name, value, "in [0, 4096): weights are below 4096")
+        };
         let finite = |name, value: f64| hold(true, name, value, "finite");
         step("ema_alpha", self.ema_alpha)?;
         step("ema_timescale", self.ema_timescale)?;
@@ -181,10 +189,10 @@ impl Rules {
             "finite and above 0",
         )?;
         share("floor", self.floor)?;
-        least("exploration", self.exploration)?;
+        weight("exploration", self.exploration)?;
         share("exploration_blend", self.exploration_blend)?;
-        least("progress_floor", self.progress_floor)?;
-        least("performance_bonus", self.performance_bonus)?;
+        weight("progress_floor", self.progress_floor)?;
+        weight("performance_bonus", self.performance_bonus)?;
         finite("success_threshold", self.success_threshold)?;
         finite("generator_type", self.generator_type)?;
         if let Baseline::Fixed(value) = self.baseline {
@@ -475,7 +483,7 @@ mod tests {
             (
                 "exploration",
                 |r, v| r.exploration = v,
-                &[-0.1, f64::INFINITY],
+                &[-0.1, 4096.0, f64::INFINITY],
             ),
             (
                 "exploration_blend",
@@ -485,9 +493,13 @@ mod tests {
             (
                 "progress_floor",
                 |r, v| r.progress_floor = v,
-                &[-0.1, f64::NAN],
+                &[-0.1, 4096.0, f64::NAN],
             ),
-            ("performance_bonus", |r, v| r.performance_bonus = v, &[-0.1]),
+            (
+                "performance_bonus",
+                |r, v| r.performance_bonus = v,
+                &[-0.1, 4096.0],
+            ),
             (
                 "success_threshold",
                 |r, v| r.success_threshold = v,

@@ -4,17 +4,21 @@
 //! distribution is exact whenever no update is in flight; a scan that meets an update in flight
 //! may run off its end, and the draw starts again.
 
-use crate::commit::{LIVE, MOST_COMPLETIONS, WEIGHT, completions_of};
+use crate::commit::{LIVE, MOST_COMPLETIONS, WEIGHT, completions, completions_of};
 use crate::error::{Error, Result};
+use crate::huge::with_room;
 use crate::layout::MAX_STRIPES;
 use crate::rules::Law;
 use crate::stream::Stream;
 use crate::table::Table;
-use crate::tally::{COMPLETIONS_WORDS, TASKS_WORD, Tally, WEIGHT_WORD, weight_of};
+use crate::tally::{TASKS_WORD, Tally, WEIGHT_WORD, weight_of};
 use crate::words::Word;
 
 /// Rejected proposals, or scans spoiled by updates, after which a draw takes one exact pass.
 const ATTEMPTS: usize = 64;
+
+/// Records whose ids are read at once, so that one does not wait for the other's memory.
+const IDS_AT_ONCE: usize = 32;
 
 /// What a draw hands out: a task and the tenancy of its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -172,6 +176,9 @@ impl Table {
     /// `Empty` where there is no task.
     #[inline]
     pub fn draw(&self, stream: &mut Stream) -> Result<Ticket> {
+        if self.is_loading() {
+            self.await_load();
+        }
         let mut moments = None;
         let mut attempts = 0;
         loop {
@@ -182,8 +189,9 @@ impl Table {
             };
             attempts += 1;
             let slot = match proposed {
-                None => return Err(Error::Empty),
-                Some(None) => continue,
+                None if self.is_empty() => return Err(Error::Empty),
+                // Empty for a moment, while everything was replaced, or spoiled by an update.
+                None | Some(None) => continue,
                 Some(Some(slot)) => slot,
             };
             if let Some(ticket) = self.hand_out(slot) {
@@ -198,12 +206,7 @@ impl Table {
         let record = self.record(slot);
         let tenant = record.tenant();
         let stripe = self.layout.stripe_of(slot);
-        let completions = self.totals(stripe).read(|copy| {
-            COMPLETIONS_WORDS
-                .map(|word| copy[word].get())
-                .iter()
-                .sum::<u64>()
-        });
+        let completions = self.totals(stripe).read(completions);
         let tick = (completions + 1) * self.layout.stripes as u64;
         if !tenant.live || !record.schedule(tenant.generation, tick) {
             return None;
@@ -247,47 +250,99 @@ impl Table {
         Ok(tickets)
     }
 
-    /// Live slots and the exact distribution over them (with or without its uniform floor).
+    /// Calls `each` with every live slot, in order, and what its share is proportional to.
+    fn weigh_live(&self, mut each: impl FnMut(usize, f64)) {
+        match self.rules.law {
+            Law::Proportional => {
+                self.scan_live(|slot, word, _| each(slot, weight_of(word & WEIGHT)))
+            }
+            Law::Uniform => self.scan_live(|slot, _, _| each(slot, 1.0)),
+            Law::Sigmoid => {
+                let (mean, deviation) = self.fold().progress_moments();
+                if deviation == 0.0 {
+                    return self.scan_live(|slot, _, _| each(slot, 1.0));
+                }
+                let steepness = self.rules.amplification / deviation;
+                self.scan_live(|slot, _, progress| {
+                    each(slot, sigmoid(steepness * (progress.get_f64() - mean)));
+                });
+            }
+        }
+    }
+
+    /// Calls `each` with every live slot, in order, its drawn word and the word of its LP.
+    #[inline(always)]
+    fn scan_live(&self, mut each: impl FnMut(usize, u64, &Word)) {
+        let stripes: Vec<_> = (0..self.layout.stripes)
+            .map(|stripe| (self.drawn(stripe), self.progress(stripe)))
+            .collect();
+        for local in 0..self.layout.per_stripe {
+            for (stripe, (drawn, progress)) in stripes.iter().enumerate() {
+                let word = drawn[local].get();
+                if word & LIVE != 0 {
+                    each(self.layout.slot(stripe, local), word, &progress[local]);
+                }
+            }
+        }
+    }
+
+    /// Turns weights into shares of 1, with or without the uniform floor.
+    fn normalise(&self, weights: &mut [f64], with_floor: bool) {
+        let uniform = 1.0 / weights.len() as f64;
+        // Several sums at once, which do not wait for each other.
+        let (chunks, rest) = weights.as_chunks::<8>();
+        let mut sums = [0.0; 8];
+        for chunk in chunks {
+            for (sum, weight) in sums.iter_mut().zip(chunk) {
+                *sum += weight;
+            }
+        }
+        let sum = sums.iter().chain(rest).sum::<f64>();
+        if sum == 0.0 {
+            weights.fill(uniform);
+            return;
+        }
+        let floor = if with_floor { self.rules.floor } else { 0.0 };
+        let (scale, least) = ((1.0 - floor) / sum, floor * uniform);
+        for weight in weights {
+            *weight = scale * *weight + least;
+        }
+    }
+
+    /// Live slots, in order, and the exact distribution over them (with or without its uniform
+    /// floor).
     #[must_use]
     pub fn shares(&self, with_floor: bool) -> (Vec<usize>, Vec<f64>) {
-        let (mean, deviation) = if self.rules.law == Law::Sigmoid {
-            self.fold().progress_moments()
-        } else {
-            (0.0, 0.0)
-        };
-        let mut slots = Vec::with_capacity(self.len());
-        let mut shares = Vec::with_capacity(slots.capacity());
-        let shift = self.layout.stripes.trailing_zeros();
-        let mut sum = 0.0;
-        let drawn: Vec<&[Word]> = (0..self.layout.stripes).map(|s| self.drawn(s)).collect();
-        for slot in 0..self.layout.shape.capacity {
-            let (stripe, local) = (self.layout.stripe_of(slot), slot >> shift);
-            let word = drawn[stripe][local].get();
-            if word & LIVE == 0 {
-                continue;
-            }
-            let weight = match self.rules.law {
-                Law::Proportional => weight_of(word & WEIGHT),
-                Law::Sigmoid if deviation > 0.0 => sigmoid(
-                    self.rules.amplification * (self.progress(stripe)[local].get_f64() - mean)
-                        / deviation,
-                ),
-                _ => 1.0,
-            };
-            sum += weight;
+        let live = self.len();
+        let (mut slots, mut shares) = (with_room(live), with_room(live));
+        self.weigh_live(|slot, weight| {
             slots.push(slot);
             shares.push(weight);
-        }
-        let uniform = 1.0 / slots.len() as f64;
-        let floor = if with_floor { self.rules.floor } else { 0.0 };
-        for share in &mut shares {
-            *share = if sum > 0.0 {
-                (1.0 - floor) * *share / sum + floor * uniform
-            } else {
-                uniform
-            };
-        }
+        });
+        self.normalise(&mut shares, with_floor);
         (slots, shares)
+    }
+
+    /// The tasks, in order of their slots, and the exact distribution that draws follow.
+    #[must_use]
+    pub fn distribution(&self) -> (Vec<i64>, Vec<f64>) {
+        let live = self.len();
+        let (mut ids, mut shares) = (with_room(live), with_room(live));
+        let (mut slots, mut waiting) = ([0; IDS_AT_ONCE], 0);
+        self.weigh_live(|slot, weight| {
+            shares.push(weight);
+            slots[waiting] = slot;
+            waiting += 1;
+            self.record(slot).prefetch();
+            if waiting == IDS_AT_ONCE {
+                ids.extend(self.task_ids_of(&slots));
+                waiting = 0;
+            }
+        });
+        let rest = &slots[..waiting];
+        ids.extend(rest.iter().map(|slot| self.record(*slot).tenant().task_id));
+        self.normalise(&mut shares, true);
+        (ids, shares)
     }
 
     /// The task of least LP among those with at least `min_presentations` completions, if fewer

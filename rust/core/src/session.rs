@@ -2,20 +2,24 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::layout::{Header, LAYOUT_VERSION, Layout, MAX_COLUMN_NAME_BYTES, Shape, Stripe};
+use crate::layout::{
+    Header, LAYOUT_VERSION, Layout, MAX_COLUMN_NAME_BYTES, MAX_CONTENT_BYTES, Shape, Stripe,
+};
 use crate::local_fork::LocalLocks;
+use crate::own_stream::OwnStream;
 use crate::record::TaskData;
+use crate::record_words::Tenant;
 use crate::rules::Rules;
 use crate::sampling::Ticket;
 use crate::segment::{self, Mapping, Mode, Opened, Place, Request, Segment, Standing};
 use crate::stream::Stream;
 use crate::structure::NewTask;
 use crate::table::Table;
-use crate::tally::{Tally, score_of};
+use crate::tally::{Tally, fixed_weight, score_of};
 use crate::tracker::check_finite;
 use crate::verify::Verified;
 
@@ -28,6 +32,8 @@ pub struct SessionOptions {
     pub rules: Option<Rules>,
     /// Where the session lives.
     pub place: Place,
+    /// What the session is for, at most 120 bytes; empty for whatever it is for.
+    pub content: String,
     /// Names of the algorithm's columns.
     pub columns: Vec<String>,
     /// Number of labels.
@@ -78,7 +84,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn new(tally: &Tally, scheduled: u64) -> Self {
+    pub(crate) fn new(tally: &Tally, scheduled: u64) -> Self {
         let (lp_mean, lp_std) = tally.progress_moments();
         Self {
             tasks: tally.live.tasks,
@@ -112,19 +118,15 @@ pub struct Counts {
     pub score_range: [f64; 2],
 }
 
-/// Stream of the handle and the fork generation that it was allotted in.
-struct OwnStream {
-    generation: u32,
-    stream: Stream,
-}
-
 /// A handle on a session.
 pub struct Session {
     table: Arc<Table>,
     columns: Vec<String>,
     opened: Opened,
     closed: AtomicBool,
-    stream: Mutex<Option<OwnStream>>,
+    /// Fork generation of the process that opened the session.
+    opened_in: u32,
+    stream: OwnStream,
     _local_locks: Option<Arc<LocalLocks>>,
 }
 
@@ -188,6 +190,11 @@ impl SessionOptions {
         header.seed.set(self.seed);
         for (word, value) in header.rules.iter().zip(rules.to_words()) {
             word.set(value);
+        }
+        for (word, chunk) in header.content.iter().zip(self.content.as_bytes().chunks(8)) {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            word.set(u64::from_le_bytes(bytes));
         }
         for (words, name) in header.column_names.iter().zip(&self.columns) {
             for (word, value) in words.iter().zip(pack_name(name)) {
@@ -262,6 +269,14 @@ impl SessionOptions {
                  use the same settings or another session name"
             )));
         }
+        let content = content_of(header);
+        if !self.content.is_empty() && !content.is_empty() && content != self.content {
+            return differ(
+                "tasks",
+                format!("({content})"),
+                format!("({})", self.content),
+            );
+        }
         if standing.exclusive && mapping.is_writable() {
             make_locks(mapping, &layout);
         }
@@ -275,6 +290,14 @@ fn make_locks(mapping: &Mapping, layout: &Layout) {
     for stripe in mapping.slice::<Stripe>(layout.stripes_at, layout.stripes) {
         stripe.lock.initialise();
     }
+}
+
+fn content_of(header: &Header) -> String {
+    let words = header.content.iter().map(crate::words::Word::get);
+    let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+    String::from_utf8_lossy(&bytes)
+        .trim_end_matches('\0')
+        .to_owned()
 }
 
 fn rules_of(header: &Header) -> Result<Rules> {
@@ -302,6 +325,13 @@ impl Session {
     /// or trusted.
     pub fn open(options: &SessionOptions) -> Result<Self> {
         let shape = options.shape()?;
+        if options.content.len() > MAX_CONTENT_BYTES || options.content.contains('\0') {
+            return Err(Error::Value(format!(
+                "content {:?} has {} bytes; the limit is {MAX_CONTENT_BYTES}, without zeros",
+                options.content,
+                options.content.len()
+            )));
+        }
         let rules = options.rules.clone().unwrap_or_default();
         rules.validate()?;
         let attaching = matches!(options.mode, Mode::Attach | Mode::ReadOnly);
@@ -354,7 +384,8 @@ impl Session {
             columns,
             opened,
             closed: AtomicBool::new(false),
-            stream: Mutex::new(None),
+            opened_in: segment::fork_generation(),
+            stream: OwnStream::default(),
         })
     }
 
@@ -375,6 +406,12 @@ impl Session {
     #[must_use]
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// What the session is for; empty where its maker did not say.
+    #[must_use]
+    pub fn content(&self) -> String {
+        content_of(self.table.header())
     }
 
     /// Seed of the session's streams.
@@ -506,22 +543,20 @@ impl Session {
     /// Records of all live tasks in order of their slots, each as of one instant.
     #[must_use]
     pub fn snapshot(&self) -> Vec<TaskData> {
+        let record = |(slot, _)| {
+            let (tenant, data) = self.table.record(slot).load();
+            tenant.live.then_some(data)
+        };
         self.table
-            .live_slots()
-            .filter_map(|(slot, _)| {
-                let (tenant, data) = self.table.record(slot).load();
-                tenant.live.then_some(data)
-            })
-            .collect()
+            .beside_loads(|| self.table.live_slots().filter_map(record).collect())
     }
 
     /// Ids of all live tasks in order of their slots.
     #[must_use]
     pub fn task_ids(&self) -> Vec<i64> {
+        let id = |(_, tenant): (usize, Tenant)| tenant.task_id;
         self.table
-            .live_slots()
-            .map(|(_, tenant)| tenant.task_id)
-            .collect()
+            .beside_loads(|| self.table.live_slots().map(id).collect())
     }
 
     /// Texts of the labels by number; `None` for label 0 and free ones.
@@ -585,6 +620,17 @@ impl Session {
         })
     }
 
+    /// Sets the score from which an episode of a task is a success.
+    ///
+    /// # Errors
+    /// `UnknownTask`, `Value`, `LockTimeout`, `Session`.
+    pub fn set_success_threshold(&self, task_id: i64, threshold: f64) -> Result<()> {
+        self.table.enter()?;
+        check_finite(&[("success_threshold", threshold)])?;
+        self.table
+            .modify(task_id, |data| data.success_threshold = threshold)
+    }
+
     /// Sets one column of a task.
     ///
     /// # Errors
@@ -613,12 +659,10 @@ impl Session {
             })
     }
 
-    /// Sets the weight and LP of tasks, scaled so that the largest weight is 1; false for those
-    /// that are gone.
+    /// Sets the weight and LP of tasks; false for those that are gone.
     ///
     /// # Errors
-    /// `Value` for lengths that differ or a weight that is negative or not finite, before anything
-    /// is written; `LockTimeout`, `Session`.
+    /// `Value` for lengths that differ or a weight out of its range, before anything is written; `LockTimeout`, `Session`.
     pub fn set_weights(&self, task_ids: &[i64], weights: &[f64]) -> Result<Vec<bool>> {
         self.table.enter()?;
         if task_ids.len() != weights.len() {
@@ -628,19 +672,15 @@ impl Session {
                 weights.len()
             )));
         }
-        if let Some(weight) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
-            return Err(Error::Value(format!(
-                "weight {weight} is not a finite number of at least 0"
-            )));
+        for weight in weights {
+            fixed_weight(*weight)?;
         }
-        let largest = weights.iter().copied().fold(0.0, f64::max);
-        let scale = if largest > 0.0 { 1.0 / largest } else { 0.0 };
         task_ids
             .iter()
             .zip(weights)
             .map(|(task_id, weight)| {
                 let set = self.table.modify(*task_id, |data| {
-                    data.weight = weight * scale;
+                    data.weight = *weight;
                     data.lp_score = data.weight;
                 });
                 match set {
@@ -652,27 +692,31 @@ impl Session {
             .collect()
     }
 
-    fn own_stream(&self) -> MutexGuard<'_, Option<OwnStream>> {
-        let mut own = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = segment::fork_generation();
-        if own.as_ref().is_none_or(|own| own.generation != generation) {
-            *own = Some(OwnStream {
-                generation,
-                stream: self.new_stream(None),
-            });
-        }
-        own
+    #[inline]
+    fn own_stream(&self) -> Result<MutexGuard<'_, Stream>> {
+        self.stream.lock(|| self.new_stream(None))
     }
 
     /// A stream of (session seed, `seed`), or of (session seed, next stream number).
-    #[must_use]
-    pub fn new_stream(&self, seed: Option<u64>) -> Stream {
+    ///
+    /// # Errors
+    /// `Session` for the next number in a handle that may not write.
+    pub fn new_stream(&self, seed: Option<u64>) -> Result<Stream> {
         /// Keeps streams of reset seeds apart from streams by number.
         const RESET: u64 = 0x5245_5345_5453_4544;
-        match seed {
-            Some(seed) => Stream::new(self.seed() ^ RESET, seed),
-            None => Stream::new(self.seed(), self.table.header().counters.streams.add(1)),
+        if let Some(seed) = seed {
+            return Ok(Stream::new(self.seed() ^ RESET, seed));
         }
+        self.table.enter()?;
+        let number = self.table.header().counters.streams.add(1);
+        let mut seed = self.seed();
+        let copied = self.opened_in != segment::fork_generation();
+        if copied && matches!(self.table.segment().place(), Place::Local) {
+            // A forked copy of a process-local session has a counter of its own: only the process
+            // id tells it from its siblings.
+            seed ^= u64::from(std::process::id()) << 32;
+        }
+        Ok(Stream::new(seed, number))
     }
 
     /// Draws one task with `stream`, or with the handle's own.
@@ -684,11 +728,7 @@ impl Session {
         self.table.enter()?;
         match stream {
             Some(stream) => self.table.draw(stream),
-            None => {
-                let mut own = self.own_stream();
-                self.table
-                    .draw(&mut own.as_mut().expect("just made").stream)
-            }
+            None => self.table.draw(&mut *self.own_stream()?),
         }
     }
 
@@ -707,12 +747,21 @@ impl Session {
         let stream = match stream {
             Some(stream) => stream,
             None => {
-                own = self.own_stream();
-                &mut own.as_mut().expect("just made").stream
+                own = self.own_stream()?;
+                &mut *own
             }
         };
         if replace {
-            (0..n).map(|_| self.table.draw(stream)).collect()
+            let mut tickets = Vec::new();
+            tickets.try_reserve_exact(n).map_err(|_| {
+                Error::Value(format!(
+                    "{n} tickets do not fit into memory; draw fewer at once"
+                ))
+            })?;
+            for _ in 0..n {
+                tickets.push(self.table.draw(stream)?);
+            }
+            Ok(tickets)
         } else {
             self.table.draw_distinct(stream, n)
         }
@@ -721,33 +770,32 @@ impl Session {
     /// Ids and the exact distribution that draws follow.
     #[must_use]
     pub fn probabilities(&self) -> (Vec<i64>, Vec<f64>) {
-        let (slots, shares) = self.table.shares(true);
-        (self.table.task_ids_of(&slots), shares)
+        self.table.beside_loads(|| self.table.distribution())
     }
 
     /// State of the handle's own stream.
-    #[must_use]
-    pub fn stream_state(&self) -> [u64; 4] {
-        self.own_stream()
-            .as_ref()
-            .expect("just made")
-            .stream
-            .state()
+    ///
+    /// # Errors
+    /// `Session` for a handle that may not write, which has none.
+    pub fn stream_state(&self) -> Result<[u64; 4]> {
+        self.table.enter()?;
+        Ok(self.own_stream()?.state())
     }
 
     /// Sets the state of the handle's own stream.
     ///
     /// # Errors
-    /// `Value` for a state that is none.
+    /// `Value` for a state that is none; `Session` as for [`Self::stream_state`].
     pub fn set_stream_state(&self, state: [u64; 4]) -> Result<()> {
-        let mut own = self.own_stream();
-        own.as_mut().expect("just made").stream.set_state(state)
+        self.table.enter()?;
+        self.own_stream()?.set_state(state)
     }
 
     /// Sums of the session.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals::new(&self.table.fold(), self.table.scheduled())
+        self.table
+            .beside_loads(|| Totals::new(&self.table.fold(), self.table.scheduled()))
     }
 
     /// Counters of the session.
@@ -765,19 +813,19 @@ impl Session {
     /// Sums of each label that ever had a task.
     #[must_use]
     pub fn label_totals(&self) -> Vec<(String, Totals)> {
-        (1..self.table.layout.labels)
-            .filter_map(|label| {
-                if self.table.label_words(label)[0].get() == 0 {
-                    return None;
-                }
-                let tally = self.table.fold_label(label);
-                let samples = self.table.samples(label);
-                if tally == Tally::default() && samples == 0 {
-                    return None;
-                }
-                Some((self.table.label_text(label)?, Totals::new(&tally, samples)))
-            })
-            .collect()
+        let totals = |label| {
+            if self.table.label_words(label)[0].get() == 0 {
+                return None;
+            }
+            let tally = self.table.fold_label(label);
+            let samples = self.table.samples(label);
+            if tally == Tally::default() && samples == 0 {
+                return None;
+            }
+            Some((self.table.label_text(label)?, Totals::new(&tally, samples)))
+        };
+        self.table
+            .beside_loads(|| (1..self.table.layout.labels).filter_map(totals).collect())
     }
 
     /// See [`Table::verify`].
@@ -795,7 +843,7 @@ impl Session {
     /// `Checkpoint`, `LockTimeout`, `Session`.
     pub fn save(&self, path: &Path) -> Result<u64> {
         self.table.enter()?;
-        self.table.save(path, self.stream_state())
+        self.table.save(path, self.stream_state()?)
     }
 
     /// Replaces all tasks by those of a checkpoint and goes on with its stream of draws.

@@ -3,12 +3,14 @@
 //! The intent says what the holder is about to do; whoever gets the lock after its death finishes
 //! it. Every step may be repeated.
 
+use std::sync::atomic::{Ordering, fence};
+
 use crate::commit::{Change, Old};
 use crate::error::{Error, Result};
 use crate::lock::Taken;
 use crate::progress;
 use crate::record::TaskData;
-use crate::record_words::{Record, Tenant};
+use crate::record_words::Tenant;
 use crate::table::Table;
 
 /// What a structure change is about to do.
@@ -280,10 +282,10 @@ impl StructureGuard<'_> {
             .map(|stripe| table.lock_stripe(stripe))
             .collect::<Result<Vec<_>>>()?;
         self.begin(Plan::Load, 0, 0);
+        table.move_version_on();
         for head in table.heads() {
             head.publish(0);
         }
-        table.header().intent.index_version.add(1);
         for guard in &guards {
             guard.wipe();
         }
@@ -322,15 +324,60 @@ impl Table {
         Ok(data)
     }
 
-    /// Tasks that live in some slots.
-    #[must_use]
-    pub fn task_ids_of(&self, slots: &[usize]) -> Vec<i64> {
-        let (chunks, rest) = slots.as_chunks::<32>();
-        let mut ids = Vec::with_capacity(slots.len());
-        for chunk in chunks {
-            ids.extend(Record::task_ids(&chunk.map(|slot| self.record(slot))));
+    /// Whether somebody is replacing everything, or died over it.
+    #[inline]
+    pub(crate) fn is_loading(&self) -> bool {
+        self.header().intent.plan.observe() == Plan::Load as u64
+    }
+
+    /// Waits until nobody is replacing everything any more. A load that was cut off by a death is
+    /// finished as an empty table, by whoever may write. False if it takes too long, which leaves
+    /// the caller with what there is.
+    #[cold]
+    pub(crate) fn await_load(&self) -> bool {
+        if !self.segment().is_read_only() {
+            return self.lock_structure().is_ok();
         }
-        ids.extend(rest.iter().map(|slot| self.record(*slot).tenant().task_id));
+        let start = std::time::Instant::now();
+        while self.is_loading() && start.elapsed() < self.lock_timeout {
+            std::thread::sleep(std::time::Duration::from_micros(50));
+        }
+        !self.is_loading()
+    }
+
+    /// Calls `read`, which looks at many tasks, so that it sees all of before or all of after a
+    /// load.
+    pub(crate) fn beside_loads<T>(&self, read: impl Fn() -> T) -> T {
+        let generation = &self.header().intent.label_generation;
+        let start = std::time::Instant::now();
+        loop {
+            let before = generation.observe();
+            if self.is_loading() {
+                self.await_load();
+            }
+            let value = read();
+            fence(Ordering::Acquire);
+            let undisturbed = !self.is_loading() && generation.get() == before;
+            if undisturbed || start.elapsed() > self.lock_timeout {
+                return value;
+            }
+        }
+    }
+
+    /// Tasks that live in some slots, each as of one instant. The loads of different records do not
+    /// wait for each other, which is what a pass over a large table spends its time on.
+    pub fn task_ids_of<const N: usize>(&self, slots: &[usize; N]) -> [i64; N] {
+        let (mut sequences, mut ids) = ([0; N], [0; N]);
+        for at in 0..N {
+            (sequences[at], ids[at]) = self.record(slots[at]).glance();
+        }
+        fence(Ordering::Acquire);
+        for at in 0..N {
+            let record = self.record(slots[at]);
+            if record.latch().sequence() != sequences[at] {
+                ids[at] = record.tenant().task_id;
+            }
+        }
         ids
     }
 

@@ -105,10 +105,7 @@ impl Table {
     #[inline]
     pub fn enter(&self) -> Result<()> {
         if self.segment.is_read_only() {
-            return Err(Error::Session(
-                "the session was opened read-only; open it with mode=\"attach\" to change it"
-                    .to_owned(),
-            ));
+            return Err(read_only());
         }
         self.segment.ensure_attached()
     }
@@ -124,14 +121,26 @@ impl Table {
     }
 
     /// Takes a lock of the session; whoever gets it after a death counts the recovery.
-    #[inline]
     pub(crate) fn take(&self, lock: &RobustLock, what: &str) -> Result<Taken> {
-        let counters = &self.header().counters;
-        let taken = lock.lock(what, self.lock_timeout, self.pid(), &counters.lock_waits)?;
-        if taken == Taken::AfterDeath {
-            counters.recoveries.add(1);
-        }
+        let waits = &self.header().counters.lock_waits;
+        let taken = lock.lock(what, self.lock_timeout, self.pid(), waits)?;
+        self.count_recovery(taken);
         Ok(taken)
+    }
+
+    /// [`Self::take`] if the lock is free.
+    #[inline(always)]
+    pub(crate) fn try_take(&self, lock: &RobustLock) -> Option<Taken> {
+        let taken = lock.try_lock(self.pid())?;
+        self.count_recovery(taken);
+        Some(taken)
+    }
+
+    #[inline]
+    fn count_recovery(&self, taken: Taken) {
+        if taken == Taken::AfterDeath {
+            self.header().counters.recoveries.add(1);
+        }
     }
 
     /// The session's facts.
@@ -223,6 +232,20 @@ impl Table {
         &self.parts.block_counts[stripe * n..(stripe + 1) * n]
     }
 
+    /// What draws scan of one slot: its drawn word and its LP.
+    #[inline]
+    pub fn scanned(&self, stripe: usize, local: usize) -> (&Word, &Word) {
+        let dense = stripe * self.layout.per_stripe + local;
+        (&self.parts.drawn[dense], &self.parts.progress[dense])
+    }
+
+    /// What draws scan of one block: the sum of its weights and the number of its tasks.
+    #[inline]
+    pub fn block_sums(&self, stripe: usize, block: usize) -> (&Word, &Word) {
+        let at = stripe * self.layout.blocks + block;
+        (&self.parts.block_weights[at], &self.parts.block_counts[at])
+    }
+
     /// Totals of the whole session.
     pub fn fold(&self) -> Tally {
         let mut sum = Tally::default();
@@ -247,9 +270,8 @@ impl Table {
     /// Number of live tasks.
     #[inline]
     pub fn len(&self) -> usize {
-        let count: u64 = (0..self.layout.stripes)
-            .map(|stripe| self.totals(stripe).read(|copy| copy[TASKS_WORD].get()))
-            .sum();
+        let tasks = |stripe| self.totals(stripe).read(|copy| copy[TASKS_WORD].get());
+        let count: u64 = self.beside_loads(|| (0..self.layout.stripes).map(tasks).sum());
         usize::try_from(count).expect("at most the capacity")
     }
 
@@ -270,6 +292,13 @@ impl Table {
         let high = widen(highest, score, |new, old| new > old);
         high - low
     }
+}
+
+#[cold]
+fn read_only() -> Error {
+    Error::Session(
+        "the session was opened read-only; open it with mode=\"attach\" to change it".to_owned(),
+    )
 }
 
 /// Moves a bound to `score` where `beyond` says so, or where there is none yet; the bound after.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::record::TaskData;
+use crate::rules::MAX_WEIGHT;
 use crate::words::Word;
 
 /// Words of a tally.
@@ -15,7 +16,7 @@ pub(crate) const WEIGHT_WORD: usize = 1;
 pub(crate) const COMPLETIONS_WORDS: [usize; 2] = [3, 14];
 
 /// Words of the live part, which come first.
-const LIVE_WORDS: usize = 11;
+pub(crate) const LIVE_WORDS: usize = 11;
 
 #[inline]
 fn words_of(copy: &[Word]) -> &[Word; TALLY_WORDS] {
@@ -24,10 +25,8 @@ fn words_of(copy: &[Word]) -> &[Word; TALLY_WORDS] {
 
 /// Units of a score and of a learning progress in sums: 2^-32.
 const UNIT: f64 = 4_294_967_296.0;
-/// Units of a weight: 2^-36.
-const WEIGHT_UNIT: f64 = 68_719_476_736.0;
-/// Weights are below this, so that those of a stripe of 2^22 slots add up to less than 2^64 units.
-pub const MAX_WEIGHT: f64 = 64.0;
+/// Units of a weight: 2^-30.
+const WEIGHT_UNIT: f64 = 1_073_741_824.0;
 /// Learning progress is at most this.
 pub const MAX_PROGRESS: f64 = 1e6;
 
@@ -42,7 +41,7 @@ fn fixed(value: f64) -> i128 {
     }
 }
 
-/// A weight in units of 2^-36; a positive one is at least 1 unit.
+/// A weight in units of 2^-30; a positive one is at least 1 unit.
 ///
 /// # Errors
 /// `Value` for a negative weight, one that is no number, or one of [`MAX_WEIGHT`] or more.
@@ -52,18 +51,26 @@ pub fn fixed_weight(weight: f64) -> Result<u64> {
         return Ok(0);
     }
     if weight > 0.0 && weight < MAX_WEIGHT {
-        return Ok(((weight * WEIGHT_UNIT) as u64).max(1));
+        // By way of i64, which one instruction converts to.
+        return Ok(((weight * WEIGHT_UNIT) as i64).cast_unsigned().max(1));
     }
-    Err(Error::Value(format!(
-        "weight {weight} is not in the range 0 to below {MAX_WEIGHT}; scale the weights down"
-    )))
+    Err(refused_weight(weight))
+}
+
+#[cold]
+fn refused_weight(weight: f64) -> Error {
+    Error::Value(format!(
+        "weight {weight} is not in the range 0 to below {MAX_WEIGHT}; a weight is a learning \
+         progress: give a score_range, a smaller bonus, or weights that are scaled down"
+    ))
 }
 
 /// The weight of a number of units.
 #[inline]
 #[must_use]
 pub fn weight_of(units: u64) -> f64 {
-    units as f64 / WEIGHT_UNIT
+    // By way of i64, which one instruction converts; units of weights are far below 2^63.
+    units.cast_signed() as f64 / WEIGHT_UNIT
 }
 
 /// The part of a tally that its live tasks make up.
@@ -101,6 +108,29 @@ impl Live {
             progress: i128::from(progress),
             progress_squares: i128::from(progress) * i128::from(progress),
         }
+    }
+
+    /// As the words of a tally.
+    #[inline]
+    #[must_use]
+    pub fn to_words(&self) -> [u64; LIVE_WORDS] {
+        let [w0, w1] = halves(self.weight.cast_signed());
+        let [s0, s1] = halves(self.score);
+        let [p0, p1] = halves(self.progress);
+        let [q0, q1] = halves(self.progress_squares);
+        [
+            self.tasks,
+            w0,
+            w1,
+            self.completions,
+            s0,
+            s1,
+            self.env_steps,
+            p0,
+            p1,
+            q0,
+            q1,
+        ]
     }
 
     /// Adds another part, or a difference of parts.
@@ -187,24 +217,11 @@ impl Tally {
     #[inline]
     #[must_use]
     pub fn to_words(&self) -> [u64; TALLY_WORDS] {
-        let (live, retired) = (&self.live, &self.retired);
-        let [w0, w1] = halves(live.weight.cast_signed());
-        let [s0, s1] = halves(live.score);
-        let [p0, p1] = halves(live.progress);
-        let [q0, q1] = halves(live.progress_squares);
+        let retired = &self.retired;
         let [r0, r1] = halves(retired.score);
-        [
-            live.tasks,
-            w0,
-            w1,
-            live.completions,
-            s0,
-            s1,
-            live.env_steps,
-            p0,
-            p1,
-            q0,
-            q1,
+        let mut words = [0; TALLY_WORDS];
+        words[..LIVE_WORDS].copy_from_slice(&self.live.to_words());
+        words[LIVE_WORDS..].copy_from_slice(&[
             retired.created,
             retired.evicted,
             retired.removed,
@@ -213,7 +230,8 @@ impl Tally {
             r1,
             retired.env_steps,
             retired.scheduled,
-        ]
+        ]);
+        words
     }
 
     /// From words that [`Self::to_words`] made.
@@ -280,14 +298,9 @@ impl Tally {
 
     /// Fills an unpublished copy with a published one and what is gained, without the detour over
     /// a tally: this is what every update does twice.
-    #[inline]
-    pub fn store_sum(from: &[Word], gained: &Live, to: &[Word]) {
+    #[inline(always)]
+    pub fn store_sum(from: &[Word], gained: &[u64; LIVE_WORDS], to: &[Word]) {
         let (from, to) = (words_of(from), words_of(to));
-        let live = Self {
-            live: *gained,
-            retired: Retired::default(),
-        };
-        let gained = live.to_words();
         let add = |at: usize| to[at].set(from[at].get().wrapping_add(gained[at]));
         let add_wide = |at: usize| {
             let (low, carry) = from[at].get().overflowing_add(gained[at]);
@@ -378,7 +391,7 @@ mod tests {
         let start = Tally::from_words(&words(1));
         start.store(&from);
         let gained = Tally::from_words(&words(77)).live;
-        Tally::store_sum(&from, &gained, &to);
+        Tally::store_sum(&from, &gained.to_words(), &to);
         let mut sum = start;
         sum.live.add(&gained);
         assert_eq!(Tally::load(&to), sum);
@@ -399,11 +412,11 @@ mod tests {
 
     #[test]
     fn weights_outside_the_range_are_refused() {
-        for weight in [-1.0, f64::NAN, f64::INFINITY, 64.0] {
+        for weight in [-1.0, f64::NAN, f64::INFINITY, 4096.0] {
             assert!(fixed_weight(weight).is_err(), "{weight}");
         }
         assert_eq!(fixed_weight(1e-30).unwrap(), 1);
         assert_eq!(fixed_weight(0.0).unwrap(), 0);
-        assert!((weight_of(fixed_weight(0.3).unwrap()) - 0.3).abs() < 1e-10);
+        assert!((weight_of(fixed_weight(0.3).unwrap()) - 0.3).abs() < 1e-9);
     }
 }

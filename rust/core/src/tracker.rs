@@ -4,11 +4,13 @@ use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
 use crate::progress;
 use crate::record::{TaskData, check_score};
-use crate::record_words::Tenant;
 use crate::rules::Progress;
 use crate::sampling::Ticket;
 use crate::structure::NewTask;
 use crate::table::Table;
+
+/// A result whose error is one word, so that it comes in registers.
+type Boxed<T> = std::result::Result<T, Box<Error>>;
 
 impl Table {
     /// One score of a task; an unknown task is created. The task's LP after it.
@@ -16,14 +18,30 @@ impl Table {
     /// # Errors
     /// `Value` for a score out of range, `Capacity` for an unknown task and a full table,
     /// `LockTimeout`.
-    #[inline]
     pub fn update(&self, task_id: i64, score: f64, env_steps: u64) -> Result<f64> {
         check_score(score)?;
         progress::check_in_range(&self.rules, score)?;
+        // The usual case, without a `Result` of many words that moves through memory.
+        if let Some(slot) = self.find_likely(task_id)
+            && let Some(guard) = self.try_lock_stripe(self.layout.stripe_of(slot))
+            && self.record(slot).is_home_of(task_id)
+        {
+            return self
+                .complete(&guard, slot, score, env_steps)
+                .map_err(|error| *error);
+        }
+        self.update_elsewhere(task_id, score, env_steps)
+    }
+
+    /// [`Self::update`] of a task that is unknown, was not where it was looked for first, or lives
+    /// in a stripe that somebody has locked.
+    #[cold]
+    fn update_elsewhere(&self, task_id: i64, score: f64, env_steps: u64) -> Result<f64> {
         loop {
             if let Some((guard, slot)) = self.lock_task(task_id)? {
-                let old = self.record(slot).load_owned();
-                return self.complete(&guard, slot, old, score, env_steps);
+                return self
+                    .complete(&guard, slot, score, env_steps)
+                    .map_err(|error| *error);
             }
             self.lock_structure()?
                 .create(task_id, &NewTask::default())?;
@@ -31,28 +49,30 @@ impl Table {
     }
 
     /// The lock of the stripe where a task lives, and its slot; `None` if it is unknown.
-    #[inline]
     fn lock_task(&self, task_id: i64) -> Result<Option<(StripeGuard<'_>, usize)>> {
         while let Some(slot) = self.find(task_id) {
             let guard = self.lock_stripe(self.layout.stripe_of(slot))?;
-            let tenant = self.record(slot).owned_tenant();
             // The slot may have been reused between the look-up and the lock.
-            if tenant.live && tenant.task_id == task_id {
+            if self.record(slot).is_home_of(task_id) {
                 return Ok(Some((guard, slot)));
             }
         }
         Ok(None)
     }
 
-    #[inline]
-    fn complete(
+    /// One score of the tenant of `slot`; the LP after it.
+    ///
+    /// Not inlined, so that all ways to report a score share what the processor has at hand.
+    #[inline(never)]
+    pub(crate) fn complete(
         &self,
         guard: &StripeGuard,
         slot: usize,
-        (tenant, mut data): (Tenant, TaskData),
         score: f64,
         env_steps: u64,
-    ) -> Result<f64> {
+    ) -> Boxed<f64> {
+        let record = self.record(slot);
+        let (tenant, mut data) = record.load_score();
         let old = Old::of(tenant, &data);
         let weight = data.weight;
         let span = self.note_score(score);
@@ -62,7 +82,7 @@ impl Table {
             data.weight = weight;
         }
         data.last_completed = guard.next_tick();
-        guard.commit(slot, &old, &mut data, Change::Update)?;
+        guard.commit_score(record, slot, &old, &mut data)?;
         Ok(data.lp_score)
     }
 
@@ -74,25 +94,53 @@ impl Table {
     pub fn report(&self, ticket: &Ticket, score: f64, env_steps: u64) -> Result<Option<f64>> {
         check_score(score)?;
         progress::check_in_range(&self.rules, score)?;
-        let slot = ticket.slot as usize;
-        if slot >= self.layout.shape.capacity {
-            return Err(Error::Value(format!(
-                "slot {slot} of the ticket is beyond the session's {} slots: \
-                 the ticket is of another session",
-                self.layout.shape.capacity
-            )));
+        self.check_ticket(ticket)?;
+        if self.is_loading() {
+            self.await_load();
         }
-        let guard = self.lock_stripe(self.layout.stripe_of(slot))?;
-        let (tenant, data) = self.record(slot).load_owned();
+        let stripe = self.layout.stripe_of(ticket.slot as usize);
+        let lp = match self.try_lock_stripe(stripe) {
+            Some(guard) => self.complete_ticket(&guard, ticket, score, env_steps),
+            None => {
+                let guard = self.lock_stripe(stripe)?;
+                self.complete_ticket(&guard, ticket, score, env_steps)
+            }
+        };
+        lp.map_err(|error| *error)
+    }
+
+    /// Refuses the ticket of a session with more slots.
+    #[inline]
+    pub(crate) fn check_ticket(&self, ticket: &Ticket) -> Result<()> {
+        let capacity = self.layout.shape.capacity;
+        if (ticket.slot as usize) < capacity {
+            return Ok(());
+        }
+        Err(Error::Value(format!(
+            "slot {} of the ticket is beyond the session's {capacity} slots: \
+             the ticket is of another session",
+            ticket.slot
+        )))
+    }
+
+    /// One score of the task that a ticket was drawn for; `None` if it is gone, which is counted.
+    #[inline]
+    pub(crate) fn complete_ticket(
+        &self,
+        guard: &StripeGuard,
+        ticket: &Ticket,
+        score: f64,
+        env_steps: u64,
+    ) -> Boxed<Option<f64>> {
+        let tenant = self.record(ticket.slot as usize).owned_tenant();
         if !tenant.live
             || tenant.generation != ticket.generation
             || tenant.task_id != ticket.task_id
         {
-            drop(guard);
             self.header().counters.late_reports.add(1);
             return Ok(None);
         }
-        self.complete(&guard, slot, (tenant, data), score, env_steps)
+        self.complete(guard, ticket.slot as usize, score, env_steps)
             .map(Some)
     }
 

@@ -12,6 +12,7 @@ fn options(capacity: usize) -> SessionOptions {
         capacity: Some(capacity),
         rules: Some(Rules::default()),
         place: Place::Local,
+        content: String::new(),
         columns: vec!["staleness".to_owned()],
         max_labels: 3,
         max_inactive_labels: 1,

@@ -64,15 +64,25 @@ impl<T> IntoPython<T> for Result<T> {
 /// For work that has changed nothing yet when it comes to a wait.
 #[inline]
 pub fn single<T: Send>(py: Python<'_>, work: impl Fn() -> Result<T> + Send + Sync) -> PyResult<T> {
-    let tried = ATTACHED.with(|attached| {
-        attached.set(true);
-        let tried = work();
-        attached.set(false);
-        tried
-    });
+    ATTACHED.set(true);
+    let tried = work();
+    ATTACHED.set(false);
+    // Only the value itself is passed on: moving whole results costs more than the call.
     match tried {
-        Err(Error::Interrupted) => detached(py, work),
-        tried => tried.into_python(),
+        Ok(value) => Ok(value),
+        Err(error) => waited(py, error, work),
+    }
+}
+
+#[cold]
+fn waited<T: Send>(
+    py: Python<'_>,
+    error: Error,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> PyResult<T> {
+    match error {
+        Error::Interrupted => detached(py, work),
+        error => Err(to_python(error)),
     }
 }
 

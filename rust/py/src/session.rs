@@ -17,7 +17,7 @@ use crate::rules::Rules;
 use crate::scalars::{Count, TaskId};
 use crate::stream::{Stream, Words, words};
 use crate::task_data::TaskData;
-use crate::ticket::Ticket;
+use crate::ticket::{self, Ticket};
 use crate::{options, snapshot, totals};
 
 /// The table of one session: by ``name``, by ``path``, or of this process alone (neither).
@@ -79,11 +79,12 @@ impl Session {
     #[new]
     #[pyo3(
         signature = (
-            capacity = None, rules = None, *, name = None, path = None, columns = Vec::new(),
+            capacity = None, rules = None, *, name = None, path = None,
+            content = String::new(), columns = Vec::new(),
             max_labels = Count(256), max_inactive_labels = Count(100), seed = Count(0),
             mode = "create-or-attach", persist = false, lock_timeout = 10.0
         ),
-        text_signature = "(capacity=None, rules=None, *, name=None, path=None, columns=(), \
+        text_signature = "(capacity=None, rules=None, *, name=None, path=None, content='', columns=(), \
             max_labels=256, max_inactive_labels=100, seed=0, mode='create-or-attach', \
             persist=False, lock_timeout=10.0)"
     )]
@@ -94,6 +95,7 @@ impl Session {
         rules: Option<&Rules>,
         name: Option<String>,
         path: Option<PathBuf>,
+        content: String,
         columns: Vec<String>,
         max_labels: Count,
         max_inactive_labels: Count,
@@ -107,6 +109,7 @@ impl Session {
             capacity: capacity.map(options::size),
             rules: rules.map(|rules| rules.0.clone()),
             place: options::place(name, path)?,
+            content,
             columns,
             max_labels: options::size(max_labels),
             max_inactive_labels: options::size(max_inactive_labels),
@@ -139,6 +142,11 @@ impl Session {
     #[getter]
     fn rules(&self) -> Rules {
         Rules(self.core.table().rules.clone())
+    }
+
+    #[getter]
+    fn content(&self) -> String {
+        self.core.content()
     }
 
     #[getter]
@@ -459,6 +467,59 @@ impl Session {
         ticket.consume(|ticket| single(py, || self.core.report(ticket, score, env_steps.0)))
     }
 
+    /// Reports drawn episodes, each once, with scores of shape (n,).
+    ///
+    /// Checked whole before the first write; then each element is a report of its own.
+    ///
+    /// Returns:
+    ///     LP per element, shape (n,), float64; NaN where the task was evicted since the draw
+    ///     (counted as late).
+    ///
+    /// Raises:
+    ///     ValueError: lengths that differ, a score out of its range, a ticket that was reported
+    ///         before or comes twice.
+    #[pyo3(signature = (tickets, scores, env_steps = None))]
+    fn report_many<'py>(
+        &self,
+        py: Python<'py>,
+        tickets: Vec<Bound<'py, Ticket>>,
+        scores: &Bound<'py, PyAny>,
+        env_steps: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Array<'py, f64>> {
+        let scores = copied::<f64>("scores", scores)?;
+        same_length(("tickets", tickets.len()), ("scores", scores.len()))?;
+        let steps = counts("env_steps", env_steps)?.unwrap_or_default();
+        if env_steps.is_some() {
+            same_length(("tickets", tickets.len()), ("env_steps", steps.len()))?;
+        }
+        let drawn: Vec<_> = tickets.iter().map(|ticket| ticket.get().core()).collect();
+        let mut lps = vec![None; drawn.len()];
+        ticket::claim(&tickets)?;
+        detached(py, || {
+            self.core.report_many(&drawn, &scores, &steps, &mut lps)
+        })
+        .inspect_err(|_| {
+            // What was written stays reported.
+            let unwritten = tickets.iter().zip(&lps).filter(|(_, lp)| lp.is_none());
+            unwritten.for_each(|(ticket, _)| ticket.get().release());
+        })?;
+        let lps = lps.into_iter().map(|lp| lp.unwrap_or(f64::NAN)).collect();
+        Ok(PyArray1::from_vec(py, lps))
+    }
+
+    /// Sets the score from which an episode of a task is a success; the rest of it stays.
+    fn set_success_threshold(
+        &self,
+        py: Python<'_>,
+        task_id: TaskId,
+        success_threshold: f64,
+    ) -> PyResult<()> {
+        single(py, || {
+            self.core
+                .set_success_threshold(task_id.0, success_threshold)
+        })
+    }
+
     /// Publishes an LP that the caller computed; the task's weight follows from it.
     fn set_lp(&self, py: Python<'_>, task_id: TaskId, lp_score: f64) -> PyResult<()> {
         single(py, || self.core.set_lp(task_id.0, lp_score))
@@ -483,7 +544,7 @@ impl Session {
         single(py, || self.core.set_column(task_id.0, name, value))
     }
 
-    /// Weights of draws, shape (n,), scaled so that the largest is 1.
+    /// Weights of draws, shape (n,), each in [0, 4096).
     ///
     /// Returns:
     ///     False where the task is gone, shape (n,), bool.
@@ -566,22 +627,18 @@ impl Session {
     /// A stream of (session seed, seed), or of (session seed, next stream number).
     #[pyo3(signature = (seed = None))]
     fn stream(&self, seed: Option<Count>) -> PyResult<Stream> {
-        if seed.is_none() {
-            self.core.table().enter().into_python()?;
-        }
-        Ok(self.core.new_stream(seed.map(|seed| seed.0)).into())
+        let stream = self.opened()?.new_stream(seed.map(|seed| seed.0));
+        Ok(stream.into_python()?.into())
     }
 
     /// State of the stream that ``draw()`` uses in this handle.
     #[getter]
     fn stream_state(&self) -> PyResult<(u64, u64, u64, u64)> {
-        self.core.table().enter().into_python()?;
-        Ok(self.core.stream_state().into())
+        Ok(self.core.stream_state().into_python()?.into())
     }
 
     #[setter]
     fn set_stream_state(&self, words: Words) -> PyResult<()> {
-        self.core.table().enter().into_python()?;
         self.core.set_stream_state(self::words(words)).into_python()
     }
 
@@ -598,6 +655,34 @@ impl Session {
     /// Sums of each label that ever had a task; ``lp_sum`` and ``lp_mean`` are of live tasks.
     fn label_totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         totals::labels(py, &self.opened()?.label_totals())
+    }
+
+    /// The labels that changed since a call that returned ``versions`` (all, for None).
+    ///
+    /// Returns:
+    ///     ``versions`` for the next call, and a row for each label: its number, its text (None
+    ///     for a label that is gone), the mean LP of its live tasks, completions, draws, the mean
+    ///     score and evictions of its whole life.
+    #[pyo3(signature = (versions = None))]
+    fn label_changes<'py>(
+        &self,
+        py: Python<'py>,
+        versions: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Array<'py, u64>, Vec<totals::LabelRow>)> {
+        let core = self.opened()?;
+        let mut versions = match versions {
+            Some(versions) => copied::<u64>("versions", versions)?,
+            None => Vec::new(),
+        };
+        let rows = core
+            .label_changes(&mut versions)
+            .into_iter()
+            .map(|(label, totals)| {
+                let text = totals.and_then(|_| self.labels.get(py, core.table(), label as u32));
+                totals::label_row(label, text, &totals.unwrap_or_default())
+            })
+            .collect();
+        Ok((PyArray1::from_vec(py, versions), rows))
     }
 
     /// Holds records, index, labels and totals against each other.
@@ -638,6 +723,7 @@ pub fn _rejoin(
         capacity: None,
         rules: None,
         place: options::place(name, path)?,
+        content: String::new(),
         columns: Vec::new(),
         max_labels: 0,
         max_inactive_labels: 0,

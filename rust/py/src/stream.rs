@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use curricle_core::Stream as Core;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
+use pyo3::types::PyType;
 
 use crate::calls::IntoPython;
 use crate::scalars::Count;
@@ -30,6 +31,9 @@ impl Stream {
     }
 }
 
+/// The four words of a state as Python gets them.
+type State = (u64, u64, u64, u64);
+
 /// The four words of a state as Python hands them in.
 pub type Words = (Count, Count, Count, Count);
 
@@ -48,13 +52,26 @@ impl Stream {
 
     /// The state; setting it goes on from there.
     #[getter]
-    fn state(&self, py: Python<'_>) -> (u64, u64, u64, u64) {
+    fn state(&self, py: Python<'_>) -> State {
         self.take(py).state().into()
     }
 
     #[setter]
     fn set_state(&self, py: Python<'_>, words: Words) -> PyResult<()> {
         self.take(py).set_state(self::words(words)).into_python()
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+        py: Python<'py>,
+    ) -> (Bound<'py, PyType>, (u64, u64), State) {
+        // The arguments are of any stream: the state that follows is what counts.
+        let state = slf.get().take(py).state();
+        (slf.get_type(), (0, 0), state.into())
+    }
+
+    fn __setstate__(&self, py: Python<'_>, words: Words) -> PyResult<()> {
+        self.set_state(py, words)
     }
 
     /// The next number of [0, 1).

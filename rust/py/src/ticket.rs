@@ -37,6 +37,28 @@ impl From<Core> for Ticket {
     }
 }
 
+/// Marks the tickets of a batch as reported, all or none.
+///
+/// # Errors
+/// `ValueError` for a ticket that was reported before or comes twice.
+pub fn claim(tickets: &[Bound<'_, Ticket>]) -> PyResult<()> {
+    for (at, ticket) in tickets.iter().enumerate() {
+        if let Err(error) = ticket.get().claim() {
+            let before = &tickets[..at];
+            before.iter().for_each(|ticket| ticket.get().release());
+            if before.iter().any(|other| other.is(ticket)) {
+                return Err(PyValueError::new_err(format!(
+                    "a ticket of task {} comes twice in the batch: an episode that was drawn \
+                     once counts once",
+                    ticket.get().task_id
+                )));
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
 impl Ticket {
     /// Reports it, once: a report that fails leaves it as it was.
     ///
@@ -44,6 +66,12 @@ impl Ticket {
     /// `ValueError` for a ticket that was reported before; those of `report`.
     #[inline]
     pub fn consume<T>(&self, report: impl FnOnce(&Core) -> PyResult<T>) -> PyResult<T> {
+        self.claim()?;
+        report(&self.core()).inspect_err(|_| self.release())
+    }
+
+    #[inline]
+    fn claim(&self) -> PyResult<()> {
         if self.consumed.swap(true, Ordering::AcqRel) {
             return Err(PyValueError::new_err(format!(
                 "this ticket of task {} was reported before: an episode that was drawn once \
@@ -51,13 +79,23 @@ impl Ticket {
                 self.task_id
             )));
         }
+        Ok(())
+    }
+
+    /// Takes the mark of a report back that was not made.
+    pub fn release(&self) {
+        self.consumed.store(false, Ordering::Release);
+    }
+
+    /// The ticket as the core takes it.
+    #[inline]
+    pub fn core(&self) -> Core {
         let (task_id, slot, generation) = self.key();
-        report(&Core {
+        Core {
             task_id,
             slot,
             generation,
-        })
-        .inspect_err(|_| self.consumed.store(false, Ordering::Release))
+        }
     }
 
     fn key(&self) -> (i64, u32, u32) {

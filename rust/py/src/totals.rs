@@ -3,7 +3,7 @@
 use curricle_core::session::{Counts, Totals};
 use curricle_core::verify::Verified;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 macro_rules! floats {
     ($py:expr, $source:expr, $($field:ident),+) => {{
@@ -62,6 +62,27 @@ pub fn labels<'py>(py: Python<'py>, labels: &[(String, Totals)]) -> PyResult<Bou
         dict.set_item(label, own)?;
     }
     Ok(dict)
+}
+
+/// A label's number and text; mean LP, completions, draws, mean score and evictions.
+pub type LabelRow = (usize, Option<Py<PyString>>, f64, f64, f64, f64, f64);
+
+/// One label's row; means are 0 where there is nothing to take them over.
+pub fn label_row(label: usize, text: Option<Py<PyString>>, totals: &Totals) -> LabelRow {
+    let completions = totals.completions as f64;
+    let mean_score = match totals.completions {
+        0 => 0.0,
+        _ => totals.score_sum / completions,
+    };
+    (
+        label,
+        text,
+        totals.lp_mean,
+        completions,
+        totals.scheduled as f64,
+        mean_score,
+        totals.evicted as f64,
+    )
 }
 
 /// What was found in agreement.
