@@ -1,9 +1,10 @@
 """What callers give by mistake: the error names the argument and the limit, nothing is written."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
-from curricle import Curriculum, LearningProgressConfig
+from curricle import Curriculum, CurriculumEnv, LearningProgressConfig
 from curricle.backends.arrays import step_counts, vector
 from curricle.tracker import TaskTracker
 
@@ -163,3 +164,27 @@ def test_weights_of_any_size(weights, shares):
     curriculum.draw()
     assert curriculum.probabilities()[1].tolist() == pytest.approx(shares)
     curriculum.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"pool_size": True}, TypeError),
+        ({"pool_size": "4"}, TypeError),
+        ({"pool_size": 0}, ValueError),
+        ({"seed": 1.5}, TypeError),
+        ({"seed": -1}, ValueError),
+        ({"max_task_id": 2**64}, ValueError),
+    ],
+)
+def test_numbers_of_a_curriculum_are_named(arguments, error):
+    config = LearningProgressConfig(use_shared_memory=False)
+    with pytest.raises(error, match=next(iter(arguments))):
+        Curriculum(3, config, **arguments)
+
+
+@pytest.mark.parametrize("name", ["metrics_every", "max_metric_labels"])
+@pytest.mark.parametrize("number", [2.5, True])
+def test_numbers_of_an_environment_are_named(curriculum, name, number):
+    with pytest.raises(TypeError, match=name):
+        CurriculumEnv(gym.make("CartPole-v1"), curriculum, apply="attributes", **{name: number})

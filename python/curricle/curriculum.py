@@ -91,6 +91,8 @@ class Curriculum:
         max_task_id: int = 2**31 - 1,
         backend: TaskMemoryBackend | None = None,
     ) -> None:
+        if seed is not None:
+            checks.integer(seed, "seed", 0, checks.MAX_SEED)
         self._generator = tasks if isinstance(tasks, TaskGenerator) else FixedTasks(tasks)
         hypers, weigher = read_config(config)
         size = agree_on_size(self._generator, hypers, pool_size, max_task_id)

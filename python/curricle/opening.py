@@ -13,6 +13,7 @@ from curricle.algorithms import (
 )
 from curricle.algorithms.custom import CustomConfig
 from curricle.backends import LocalMemoryBackend, SharedMemoryBackend, TaskMemoryBackend
+from curricle.checks import MAX_ID, integer
 from curricle.config import LearningProgressConfig, SessionConfig, UniformConfig
 from curricle.content import describe
 from curricle.errors import SessionError
@@ -38,11 +39,12 @@ def agree_on_size(
     generator: TaskGenerator, hypers: SessionConfig, pool_size: int | None, max_task_id: int
 ) -> int:
     """The one size of the pool that all who name it agree on."""
+    integer(max_task_id, "max_task_id", 1, MAX_ID)
     named: dict[str, int] = {}
     if isinstance(generator, FixedTasks):
         named["the number of tasks"] = len(generator)
     if pool_size is not None:
-        named["pool_size"] = pool_size
+        named["pool_size"] = integer(pool_size, "pool_size", 1, MAX_ID)
     if "num_active_tasks" in hypers.model_fields_set:
         named["num_active_tasks"] = hypers.num_active_tasks
     if len(set(named.values())) > 1:

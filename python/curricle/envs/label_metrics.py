@@ -20,12 +20,16 @@ class LabelMetrics:
         max_labels: the labels with the most samples come first and the rest is left out; >= 1.
 
     Raises:
+        TypeError: no integer.
         ValueError: a number below 1.
     """
 
     def __init__(
         self, curriculum: "Curriculum", every: int | None, enabled: bool, max_labels: int
     ) -> None:
+        for name, number in (("metrics_every", every), ("max_metric_labels", max_labels)):
+            if isinstance(number, bool) or not isinstance(number, int | None):
+                raise TypeError(f"{name} is {number!r}; it must be an integer")
         if every is not None and every < 1:
             raise ValueError(f"metrics_every={every}: must be at least 1, or None for never")
         if max_labels < 1:

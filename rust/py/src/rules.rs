@@ -27,12 +27,12 @@ use crate::task_data::{TaskData, rebuild};
 ///     law: "proportional", "sigmoid" (z-scored), or "uniform".
 ///     amplification: ``A`` of the sigmoid law, > 0.
 ///     floor: share of draws that is uniform over the tasks, in [0, 1].
-///     exploration: weight of a task without a score, in [0, 64).
+///     exploration: weight of a task without a score, in [0, 4096).
 ///     exploration_blend: share of the learning progress in the weight of a task that has
 ///         scores, but fewer than ``min_samples``, in [0, 1].
 ///     min_samples: scores from which a task's weight is its learning progress alone.
-///     progress_floor: least learning progress, in [0, 64).
-///     performance_bonus: multiple of ``p_true`` added to the learning progress, in [0, 64).
+///     progress_floor: least learning progress, in [0, 4096).
+///     performance_bonus: multiple of ``p_true`` added to the learning progress, in [0, 4096).
 ///     success_threshold: threshold of tasks that name none.
 ///     generator_type: ``generator_type`` of tasks that name none.
 ///
