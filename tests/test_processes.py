@@ -200,8 +200,10 @@ def test_nothing_keeps_a_task_from_coming_again(method, name):
 def test_a_pool_that_all_renew_keeps_its_size_and_its_totals(method, name):
     curriculum = Curriculum(generator(), session=name, pool_size=20)
     sizes = run(method, train, [(curriculum, 3000)] * PROCESSES)
-    assert sizes == [20.0] * PROCESSES
+    # One task may be on its way out at the moment of a look, never more: changes take turns.
+    assert set(sizes) <= {19.0, 20.0}
     totals = curriculum.tracker.totals()
+    assert totals["tasks"] == 20
     assert totals["evicted"] > 20
     assert totals["created"] == 20 + totals["evicted"]
     assert totals["scheduled"] == 3000 * PROCESSES
