@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::labels::check_label;
 use crate::layout::{LABEL_WORDS, LAYOUT_VERSION, MAX_LABEL_BYTES};
 use crate::progress;
-use crate::record::{MAX_COLUMNS, TaskData};
+use crate::record::{MAX_COLUMNS, NUMBER_WORDS, TaskData};
 use crate::rules::{RULES_WORDS, Rules};
 use crate::table::Table;
 use crate::tally::{Live, Retired, TALLY_WORDS, Tally};
@@ -268,34 +268,19 @@ impl Words<'_> {
     }
 }
 
-fn record_words(data: &TaskData) -> [u64; 22] {
+/// Words of a record without its columns.
+const RECORD_WORDS: usize = 2 + NUMBER_WORDS;
+
+fn record_words(data: &TaskData) -> impl Iterator<Item = u64> {
     [
         data.task_id.cast_unsigned(),
         (u64::from(data.generation) << 32) | u64::from(data.label),
-        data.creation_time.to_bits(),
-        data.last_scheduled,
-        data.last_completed,
-        data.completion_count,
-        data.scheduled_count,
-        data.env_steps,
-        data.reward_ema.to_bits(),
-        data.ema_squared.to_bits(),
-        data.success_rate_ema.to_bits(),
-        data.total_score.to_bits(),
-        data.last_score.to_bits(),
-        data.p_fast.to_bits(),
-        data.p_slow.to_bits(),
-        data.p_true.to_bits(),
-        data.random_baseline.to_bits(),
-        data.lp_score.to_bits(),
-        data.weight.to_bits(),
-        data.success_threshold.to_bits(),
-        data.seed,
-        data.generator_type.to_bits(),
     ]
+    .into_iter()
+    .chain(data.number_words())
 }
 
-fn record_of(words: &[u64; 22]) -> TaskData {
+fn record_of(words: &[u64; RECORD_WORDS]) -> TaskData {
     let float = |i: usize| f64::from_bits(words[i]);
     let (generation, label) = ((words[1] >> 32) as u32, words[1] as u32);
     TaskData {

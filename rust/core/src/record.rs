@@ -5,6 +5,9 @@ use crate::error::{Error, Result};
 /// Most columns that an algorithm may declare for its own state.
 pub const MAX_COLUMNS: usize = 8;
 
+/// Number of words of [`TaskData::number_words`].
+pub const NUMBER_WORDS: usize = 20;
+
 /// Largest magnitude of a score: its square, summed over 2^53 updates, stays far from overflow.
 pub const MAX_SCORE: f64 = 1e9;
 
@@ -90,6 +93,34 @@ impl TaskData {
             label: 0,
             columns: [0.0; MAX_COLUMNS],
         }
+    }
+
+    /// The numbers after id, generation and label and before the columns, as words: their order in
+    /// checkpoints and in snapshots.
+    #[must_use]
+    pub fn number_words(&self) -> [u64; NUMBER_WORDS] {
+        [
+            self.creation_time.to_bits(),
+            self.last_scheduled,
+            self.last_completed,
+            self.completion_count,
+            self.scheduled_count,
+            self.env_steps,
+            self.reward_ema.to_bits(),
+            self.ema_squared.to_bits(),
+            self.success_rate_ema.to_bits(),
+            self.total_score.to_bits(),
+            self.last_score.to_bits(),
+            self.p_fast.to_bits(),
+            self.p_slow.to_bits(),
+            self.p_true.to_bits(),
+            self.random_baseline.to_bits(),
+            self.lp_score.to_bits(),
+            self.weight.to_bits(),
+            self.success_threshold.to_bits(),
+            self.seed,
+            self.generator_type.to_bits(),
+        ]
     }
 
     /// Mean of all scores; 0 without a score.

@@ -49,27 +49,8 @@ fn append(words: &mut Vec<u64>, data: &TaskData, columns: usize) {
     words.extend([
         data.task_id.cast_unsigned(),
         u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-        data.creation_time.to_bits(),
-        data.last_scheduled,
-        data.last_completed,
-        data.completion_count,
-        data.scheduled_count,
-        data.env_steps,
-        data.reward_ema.to_bits(),
-        data.ema_squared.to_bits(),
-        data.success_rate_ema.to_bits(),
-        data.total_score.to_bits(),
-        data.last_score.to_bits(),
-        data.p_fast.to_bits(),
-        data.p_slow.to_bits(),
-        data.p_true.to_bits(),
-        data.random_baseline.to_bits(),
-        data.lp_score.to_bits(),
-        data.weight.to_bits(),
-        data.success_threshold.to_bits(),
-        data.seed,
-        data.generator_type.to_bits(),
     ]);
+    words.extend(data.number_words());
     words.extend(data.columns[..columns].iter().map(|value| value.to_bits()));
 }
 
