@@ -335,8 +335,14 @@ class Curriculum:
         return self._tracker.verify()
 
     def save(self, path: str) -> int:
-        """Writes a checkpoint of the session; returns its size in bytes."""
-        return self._tracker.save(path)
+        """Writes a checkpoint of the session; returns its size in bytes.
+
+        The next draw looks at the pool, here as in the session that loads the checkpoint, so
+        that the two go on alike.
+        """
+        size = self._tracker.save(path)
+        self._since = self._every
+        return size
 
     def load(self, path: str) -> None:
         """Replaces the session's tasks by those of a checkpoint, all or nothing.
@@ -350,6 +356,7 @@ class Curriculum:
             CapacityError: more tasks or labels than the table can hold.
         """
         self._pool.load(path)
+        self._since = self._every
 
     def close(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""
