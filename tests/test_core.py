@@ -41,7 +41,9 @@ class TestReportMany:
         assert progress.shape == (40,)
         assert progress.dtype == np.float64
         assert np.isnan(progress).tolist() == gone
-        assert all(ticket.consumed for ticket in tickets)
+        for ticket in tickets:
+            with pytest.raises(ValueError, match="reported before"):
+                session.report(ticket, 0.5)
         totals = session.totals()
         assert totals["completions"] == 40 - sum(gone)
         assert totals["late_reports"] == sum(gone)
@@ -70,11 +72,54 @@ class TestReportMany:
             with pytest.raises(ValueError, match=words):
                 session.report_many(bad, values, steps)
             refuse_changes(session, state)
-            assert not any(ticket.consumed for ticket in tickets)
         session.report(tickets[1], 0.5)
         with pytest.raises(ValueError, match="reported before"):
             session.report_many(tickets, scores)
-        assert [ticket.consumed for ticket in tickets] == [False, True, False]
+        # What was refused can still be reported.
+        session.report_many([tickets[0], tickets[2]], scores[:2])
+        assert session.totals()["completions"] == 3
+
+    def test_copies_are_one_ticket(self, session: Session) -> None:
+        ticket = session.draw()
+        other = pickle.loads(pickle.dumps(ticket))
+        assert (other, hash(other)) == (ticket, hash(ticket))
+        session.report(other, 0.5)
+        with pytest.raises(ValueError, match="reported before"):
+            session.report(ticket, 0.5)
+        assert session.totals()["completions"] == 1
+
+
+class TestReportAndDraw:
+    def test_is_a_report_and_a_draw(self, session: Session) -> None:
+        tickets = session.draw_many(5)
+        stream, same = session.stream(7), session.stream(7)
+        progress, drawn, evict = session.report_and_draw(
+            tickets, np.full(5, 0.5), np.arange(5), 3, stream=stream
+        )
+        assert progress.shape == (5,)
+        assert evict is None
+        assert len(drawn) == 3
+        assert [t.task_id for t in drawn] == [t.task_id for t in session.draw_many(3, stream=same)]
+        assert session.totals()["env_steps"] == 10
+
+    def test_names_the_task_to_evict_and_draws_nothing(self, session: Session) -> None:
+        tickets = session.draw_many(3)
+        _, drawn, evict = session.report_and_draw(
+            tickets, np.full(3, 0.5), None, 3, eviction=(1, 1.0)
+        )
+        assert drawn == []
+        assert evict == session.choose_eviction(1, 1.0)
+        assert session.totals()["scheduled"] == 3
+
+    def test_a_bad_batch_draws_nothing(self, session: Session) -> None:
+        tickets = session.draw_many(2)
+        state = session.stream_state
+        with pytest.raises(ValueError, match="percentile = 2"):
+            session.report_and_draw(tickets, np.full(2, 0.5), None, 1, eviction=(1, 2.0))
+        with pytest.raises(ValueError, match="NaN"):
+            session.report_and_draw(tickets, np.array([0.5, np.nan]), None, 1)
+        refuse_changes(session, state)
+        assert session.totals()["scheduled"] == 2
 
     def test_tracker_and_curriculum_use_it(self) -> None:
         with closing(Curriculum(5)) as curriculum:

@@ -25,6 +25,7 @@ from process_workers import (
     generator,
     label_and_read,
     open_and_draw,
+    report_each,
     report_late,
     resume,
     train,
@@ -162,6 +163,18 @@ def test_late_tickets(method, name):
     assert tracker.totals()["late_reports"] == 3
     assert run(method, report_late, [(tracker, [tracker.draw()])]) == [[0.0]]
     assert tracker.totals()["completions"] == 1
+    tracker.verify()
+    tracker.cleanup_shared_memory()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_ticket_counts_once_whichever_processes_report_it(method, name):
+    tracker = TaskTracker(backend=SharedMemoryBackend(10, name))
+    tracker.track_many(range(10))
+    tickets = tracker.sample(2000)
+    assert sum(run(method, report_each, [(tracker, tickets)] * 3)) == 2000
+    assert report_each(tracker, tickets) == 0
+    assert tracker.totals()["completions"] == 2000
     tracker.verify()
     tracker.cleanup_shared_memory()
 

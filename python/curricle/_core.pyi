@@ -151,9 +151,12 @@ class TaskData:
 
 @final
 class Ticket:
-    """What a draw hands out: the task and the tenancy of its slot. Can be reported once."""
+    """What a draw hands out: the task, the tenancy of its slot and the number of the draw.
 
-    def __new__(cls, task_id: int, slot: int, generation: int) -> Ticket: ...
+    It can be reported once, by whichever process, and so can all its copies together.
+    """
+
+    def __new__(cls, task_id: int, slot: int, generation: int, serial: int) -> Ticket: ...
     @property
     def task_id(self) -> int: ...
     @property
@@ -161,7 +164,7 @@ class Ticket:
     @property
     def generation(self) -> int: ...
     @property
-    def consumed(self) -> bool: ...
+    def serial(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -309,6 +312,19 @@ class Session:
         """Reports drawn episodes, each once; checked whole before the first write. LP per
         element, NaN where the task was evicted since (counted as late). ValueError for a ticket
         that was reported before or comes twice.
+        """
+    def report_and_draw(
+        self,
+        tickets: Sequence[Ticket],
+        scores: NDArray[np.float64],
+        env_steps: NDArray[np.int64] | None,
+        n: int,
+        *,
+        stream: Stream | None = None,
+        eviction: tuple[int, float] | None = None,
+    ) -> tuple[NDArray[np.float64], list[Ticket], int | None]:
+        """``report_many`` and then ``draw_many(n)`` in one call. ``eviction``: the arguments of
+        ``choose_eviction``, asked between the two; where it names a task, nothing is drawn.
         """
     def set_success_threshold(self, task_id: int, success_threshold: float) -> None: ...
     def set_lp(self, task_id: int, lp_score: float) -> None: ...

@@ -210,6 +210,50 @@ class Curriculum:
             return batch
         return self._report_ids(tickets_or_ids, scores, env_steps)  # type: ignore[arg-type]
 
+    def report_and_draw(
+        self,
+        tickets: Sequence[Ticket],
+        scores: ArrayLike,
+        env_steps: ArrayLike | None,
+        n: int,
+        *,
+        stream: Stream | None = None,
+    ) -> tuple[NDArray[np.float64], list[CurriculumTask]]:
+        """Reports finished episodes and draws ``n`` tasks, with replacement, in one core call.
+
+        What `report` and then `draw_many` do. Only the eviction of a task, or new weights of an
+        algorithm of one's own, take calls besides.
+
+        Args:
+            tickets: k tickets.
+            scores: shape (k,), finite, within [-1e9, 1e9].
+            env_steps: shape (k,), environment steps of the episodes, within [0, 2**48].
+            n: number of draws, >= 0.
+            stream: random numbers of the draws; ``None``: those of this process.
+
+        Returns:
+            Learning progress after each report, shape (k,), NaN for a task that is no longer in
+            the pool; the tasks that were drawn.
+
+        Raises:
+            ValueError, TypeError: as `report`; nothing is written or drawn.
+        """
+        due = bool(self._every) and self._since + len(tickets) >= self._every
+        rule = self._algorithm.eviction_rule if due else None
+        if due and rule is None:
+            progress = self._tracker.report(tickets, scores, env_steps)
+            self._look_after()
+            drawn = self._tracker.sample(n, stream=stream)
+        else:
+            progress, drawn, evicted = self._tracker.report_and_draw(
+                tickets, scores, env_steps, n, stream=stream, eviction=rule
+            )
+            self._since = 0 if due else self._since + len(tickets)
+            if evicted is not None:
+                self._pool.replace(evicted)
+                drawn = self._tracker.sample(n, stream=stream)
+        return progress, [self._rebuild(one.task_id).with_ticket(one) for one in drawn]
+
     def _report_ids(
         self, ids: ArrayLike, scores: ArrayLike, env_steps: ArrayLike | None
     ) -> NDArray[np.float64]:

@@ -144,10 +144,12 @@ class Pool:
 
     def renew(self) -> bool:
         """Evicts the task that the algorithm recommends, if any, and creates a fresh one."""
-        tracker = self.algorithm.tracker
         evicted = self.algorithm.recommend_eviction()
-        if evicted is None:
-            return False
+        return evicted is not None and self.replace(evicted)
+
+    def replace(self, evicted: int) -> bool:
+        """Evicts a task and creates a fresh one; false where nothing changed."""
+        tracker = self.algorithm.tracker
         if len(tracker) > self.size:
             return tracker.remove_task(evicted, evict=True)
         stream = Stream(self._seed, self._tenancy(evicted))

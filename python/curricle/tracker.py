@@ -252,11 +252,40 @@ class TaskTracker:
                 before or comes twice.
             TypeError: an element that is no ticket.
         """
-        for at, ticket in enumerate(tickets):
-            if not isinstance(ticket, Ticket):
-                raise TypeError(f"tickets[{at}] is {ticket!r}; give tickets only, or ids only")
-        values = vector(scores, np.float64, "scores")
-        return self.backend.report_many(tickets, values, step_counts(env_steps))
+        return self.backend.report_many(*_reports(tickets, scores, env_steps))
+
+    def report_and_draw(
+        self,
+        tickets: Sequence[Ticket],
+        scores: ArrayLike,
+        env_steps: ArrayLike | None,
+        n: int,
+        *,
+        stream: Stream | None = None,
+        eviction: tuple[int, float] | None = None,
+    ) -> tuple[NDArray[np.float64], list[Ticket], int | None]:
+        """`report`, then `sample` of ``n`` with replacement, as one call of the backend.
+
+        Args:
+            tickets: k tickets.
+            scores: shape (k,).
+            env_steps: shape (k,), or None for zeros.
+            n: number of draws.
+            stream: random numbers of the draws; None: those of this process.
+            eviction: ``(min_presentations, percentile)`` of `choose_eviction`, to be asked
+                between the two; ``None`` does not ask.
+
+        Returns:
+            LP after each report, shape (k,); what was drawn; the task to evict or ``None``. Where
+            there is one, nothing is drawn, so that the caller can replace it first.
+
+        Raises:
+            ValueError, TypeError: as `report`, with nothing written.
+            EmptyTableError: there are no tasks to draw; the reports are made.
+        """
+        return self.backend.report_and_draw(
+            *_reports(tickets, scores, env_steps), n, stream=stream, eviction=eviction
+        )
 
     def update_bidirectional_emas(
         self, task_id: int, p_fast: float, p_slow: float, p_true: float, random_baseline: float
@@ -398,6 +427,16 @@ class TaskTracker:
     def cleanup_shared_memory(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""
         self.backend.close()
+
+
+def _reports(
+    tickets: Sequence[Ticket], scores: ArrayLike, env_steps: ArrayLike | None
+) -> tuple[Sequence[Ticket], NDArray[np.float64], NDArray[np.int64] | None]:
+    """A batch of reports as backends take it."""
+    for at, ticket in enumerate(tickets):
+        if not isinstance(ticket, Ticket):
+            raise TypeError(f"tickets[{at}] is {ticket!r}; give tickets only, or ids only")
+    return tickets, vector(scores, np.float64, "scores"), step_counts(env_steps)
 
 
 def _hold_against(rules: Rules, given: Rules) -> None:

@@ -94,6 +94,14 @@ class CurriculumAlgorithm:
         """Draws one task."""
         return self.tracker.draw(stream)
 
+    @property
+    def eviction_rule(self) -> tuple[int, float] | None:
+        """Arguments of the tracker's ``choose_eviction``, where `recommend_eviction` asks that.
+
+        The question then takes no call of its own. ``None``: it asks something else.
+        """
+        return None
+
     def recommend_eviction(
         self, ids: Iterable[int] | None = None, min_presentations: int = 5
     ) -> int | None:

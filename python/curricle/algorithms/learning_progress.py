@@ -37,6 +37,17 @@ class LearningProgressAlgorithm(CurriculumAlgorithm):
     ) -> None:
         super().__init__(num_tasks, hypers, backend)
 
+    @property
+    def eviction_rule(self) -> tuple[int, float] | None:
+        """Least completions of a task that is evicted, and the share of tasks it is within."""
+        if type(self).recommend_eviction is not LearningProgressAlgorithm.recommend_eviction:
+            return None
+        return self._rule(5)
+
+    def _rule(self, min_presentations: int) -> tuple[int, float]:
+        least = max(min_presentations, self.hypers.min_samples_for_lp)
+        return least, self.hypers.eviction_threshold_percentile
+
     def recommend_eviction(
         self, ids: Iterable[int] | None = None, min_presentations: int = 5
     ) -> int | None:
@@ -47,8 +58,7 @@ class LearningProgressAlgorithm(CurriculumAlgorithm):
         is within the lowest ``eviction_threshold_percentile`` of all tasks. ``None`` if there is
         no such task.
         """
-        least = max(min_presentations, self.hypers.min_samples_for_lp)
-        percentile = self.hypers.eviction_threshold_percentile
+        least, percentile = self._rule(min_presentations)
         if ids is None:
             return self.tracker.choose_eviction(least, percentile)
         table = self.tracker.snapshot()

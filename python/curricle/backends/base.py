@@ -267,6 +267,36 @@ class TaskMemoryBackend(ABC):
         progress = [self.report(*row) for row in rows]
         return np.array([np.nan if lp is None else lp for lp in progress], np.float64)
 
+    def report_and_draw(
+        self,
+        tickets: Sequence[Ticket],
+        scores: NDArray[np.float64],
+        env_steps: NDArray[np.int64] | None,
+        n: int,
+        *,
+        stream: Stream | None = None,
+        eviction: tuple[int, float] | None = None,
+    ) -> tuple[NDArray[np.float64], list[Ticket], int | None]:
+        """`report_many`, then `draw_many` of ``n``, in one call where the backend can.
+
+        Args:
+            tickets: k tickets.
+            scores: shape (k,).
+            env_steps: shape (k,), or None for zeros.
+            n: number of draws.
+            stream: random numbers of the draws; None: those of this process.
+            eviction: the arguments of `choose_eviction`, to be asked between the two; ``None``
+                does not ask.
+
+        Returns:
+            LP after each report, shape (k,); what was drawn; the task to evict or None. Where
+            there is one, nothing is drawn, so that the caller can replace it first.
+        """
+        progress = self.report_many(tickets, scores, env_steps)
+        evict = None if eviction is None else self.choose_eviction(*eviction)
+        drawn = self.draw_many(n, stream=stream) if evict is None else []
+        return progress, drawn, evict
+
     def set_lp(self, task_id: int, lp_score: float) -> None:
         """A learning progress that the caller computed; weighs the task anew."""
         checks.real(lp_score, "lp_score", checks.MAX_PROGRESS)

@@ -89,6 +89,7 @@ class CoreBackend(TaskMemoryBackend):
     update_scores = _Core("update_many")
     report = _Core("report")
     report_many = _Core("report_many")
+    report_and_draw = _Core("report_and_draw")
     set_success_threshold = _Core("set_success_threshold")
     set_lp = _Core("set_lp")
     set_emas = _Core("set_emas")

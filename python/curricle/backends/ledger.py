@@ -63,22 +63,22 @@ class Ledger:
 
     def ticket(self, data: TaskData) -> Ticket:
         """A ticket that can be reported once."""
-        self.serial = (self.serial + 1) & 0xFFFF_FFFF
+        self.serial += 1
         self.tickets.add(self.serial)
-        return Ticket(data.task_id, self.serial, data.generation)
+        return Ticket(data.task_id, 0, data.generation, self.serial)
 
     def consume(self, ticket: Ticket) -> None:
         """Takes a ticket back; ValueError where it was reported before."""
-        if ticket.slot not in self.tickets:
+        if ticket.serial not in self.tickets:
             raise ValueError(f"the ticket of task {ticket.task_id} was reported before")
-        self.tickets.remove(ticket.slot)
+        self.tickets.remove(ticket.serial)
 
     def check_unreported(self, tickets: Sequence[Ticket]) -> None:
         """ValueError for a ticket that was reported before or comes twice."""
-        if len({ticket.slot for ticket in tickets}) != len(tickets):
+        if len({ticket.serial for ticket in tickets}) != len(tickets):
             raise ValueError("a ticket comes twice in the batch; each is reported once")
         for ticket in tickets:
-            if ticket.slot not in self.tickets:
+            if ticket.serial not in self.tickets:
                 raise ValueError(f"the ticket of task {ticket.task_id} was reported before")
 
     def retire(self, data: TaskData, *, evict: bool) -> None:

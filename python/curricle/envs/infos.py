@@ -17,14 +17,15 @@ SCORE = "curriculum/score"
 LP = "curriculum/lp"
 """float, at the end of an episode; NaN if the episode was not counted."""
 TICKET = "curriculum/ticket"
-"""int64 (task id, slot, generation), at the end of an episode whose score the learner reports."""
+"""int64 (task id, slot, generation, serial), at the end of an episode that the learner reports."""
 ENV_STEPS = "curriculum/env_steps"
 """int, beside the ticket: the length of the episode."""
 
 
 def ticket_words(ticket: Ticket) -> NDArray[np.int64]:
-    """A ticket as plain numbers, shape (3,), which survive the collation of infos."""
-    return np.array((ticket.task_id, ticket.slot, ticket.generation), dtype=np.int64)
+    """A ticket as plain numbers, shape (4,), which survive the collation of infos."""
+    words = (ticket.task_id, ticket.slot, ticket.generation, ticket.serial)
+    return np.array(words, dtype=np.int64)
 
 
 def tickets(infos: Mapping[str, Any]) -> list[Ticket]:

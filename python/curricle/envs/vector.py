@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
     """Draws a task for every episode of every sub-environment and reports each episode once.
 
-    A step in which no episode ends makes no call to the session; otherwise all its episodes are
-    reported in one call and the tasks that follow are drawn in another. A task is handed over for
+    A step in which no episode ends makes no call to the session; otherwise one call reports all
+    its episodes and draws the tasks that follow. A task is handed over for
     the *next* reset of its sub-environment: under next-step autoreset after the step that ended
     the episode, without autoreset just before ``reset``, and under same-step autoreset before the
     episode in front of it begins, because the environment resets itself within the step that ends
@@ -145,20 +145,25 @@ class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
         if resetting.size:
             self._begin(resetting, infos)
         if ended.size:
-            self._end(ended, terminations, truncations, infos)
+            drawn = self._end(ended, terminations, truncations, infos)
             if self._mode is AutoresetMode.SAME_STEP:
                 self._begin(ended, infos)
             if self._mode is AutoresetMode.NEXT_STEP:
                 self._resetting[ended] = True
             if self._mode is not AutoresetMode.DISABLED:
-                self._prepare(ended)
+                self._prepare(ended, drawn)
         return observations, rewards, terminations, truncations, infos
 
-    def _prepare(self, indices: "Indices") -> None:
-        """Hands over a task for the next reset of each; one that was drawn before is kept."""
+    def _prepare(self, indices: "Indices", drawn: "Sequence[CurriculumTask]" = ()) -> None:
+        """Hands over a task for the next reset of each; one that was drawn before is kept.
+
+        Args:
+            indices: shape (k,).
+            drawn: what was drawn for those that have no task yet; empty: is drawn here.
+        """
         missing = [i for i in indices.tolist() if i not in self._next]
         if missing:
-            drawn = self.curriculum.draw_many(len(missing), stream=self._stream)
+            drawn = drawn or self.curriculum.draw_many(len(missing), stream=self._stream)
             self._next.update(zip(missing, drawn, strict=True))
         self._hand_over(self.env, indices, [self._next[i] for i in indices.tolist()])
 
@@ -187,8 +192,14 @@ class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
         terminations: NDArray[np.bool_],
         truncations: NDArray[np.bool_],
         infos: dict[str, Any],
-    ) -> None:
-        """Scores and reports the episodes that ended; their facts join the infos."""
+    ) -> "list[CurriculumTask]":
+        """Scores and reports the episodes that ended; their facts join the infos.
+
+        Returns:
+            The tasks that follow, for those that need one now; empty if nothing was reported.
+        """
+        following = self._number_following(indices)
+        drawn: list[CurriculumTask] = []
         self._running[indices] = False
         ended = [self._current.pop(i) for i in indices.tolist()]
         episodes = [
@@ -214,7 +225,7 @@ class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
             self._put_tickets(indices, tickets, episodes, infos)
         else:
             scores = [self._score(episode) for episode in episodes]
-            progress = self._report(tickets, scores, episodes)
+            progress, drawn = self._report(tickets, scores, episodes, following)
             values = [math.nan if score is None else float(score) for score in scores]
             put(infos, SCORE, indices, values, self.num_envs, np.float64)
             put(infos, LP, indices, progress, self.num_envs, np.float64)
@@ -222,14 +233,30 @@ class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
         for i in indices.tolist():
             for key, value in self._metrics.after_episode().items():
                 put(infos, key, np.array([i]), [value], self.num_envs, np.float64)
+        return drawn
+
+    def _number_following(self, indices: "Indices") -> int:
+        """How many tasks are to be drawn when the episodes of these sub-environments end."""
+        match self._mode:
+            case AutoresetMode.DISABLED:
+                return 0
+            case AutoresetMode.SAME_STEP:
+                # What was drawn before is what plays from this step on.
+                return len(indices)
+            case _:
+                return sum(i not in self._next for i in indices.tolist())
 
     def _report(
         self,
         tickets: "list[Ticket | None]",
         scores: list[float | None],
         episodes: list[Episode],
-    ) -> NDArray[np.float64]:
-        """LP after each report, shape (len(tickets),); NaN where nothing was counted."""
+        following: int,
+    ) -> "tuple[NDArray[np.float64], list[CurriculumTask]]":
+        """LP after each report, shape (len(tickets),), NaN where nothing was counted; the draws.
+
+        Where nothing is to be counted, nothing is drawn either.
+        """
         progress = np.full(len(tickets), math.nan)
         counted = [
             (k, ticket, score, episode.length)
@@ -238,10 +265,15 @@ class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
             )
             if ticket is not None and score is not None
         ]
-        if counted:
-            positions, *columns = (list(column) for column in zip(*counted, strict=True))
-            progress[positions] = np.asarray(self.curriculum.report(*columns), np.float64)
-        return progress
+        if not counted:
+            return progress, []
+        positions, reported, values, lengths = (
+            list(column) for column in zip(*counted, strict=True)
+        )
+        progress[positions], drawn = self.curriculum.report_and_draw(
+            reported, values, lengths, following, stream=self._stream
+        )
+        return progress, drawn
 
     def _put_tickets(
         self,

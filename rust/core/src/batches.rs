@@ -4,13 +4,13 @@
 //! stripe, and a batch knows one slot for each task, so elements keep their order per task.
 
 use crate::commit::StripeGuard;
+use crate::episode_ends::Ended;
 use crate::error::{Error, Result};
 use crate::index::hash;
 use crate::labels::check_label;
 use crate::layout::MAX_STRIPES;
 use crate::progress::check_in_range;
-use crate::record::check_score;
-use crate::sampling::Ticket;
+use crate::record::{check_score, check_steps};
 use crate::session::Session;
 use crate::structure::NewTask;
 use crate::table::Table;
@@ -66,12 +66,17 @@ fn same_length(elements: usize, what: &str, length: usize) -> Result<()> {
 }
 
 impl Table {
-    fn check_scores(&self, scores: &[f64]) -> Result<()> {
+    /// Checks `n` scores and, where there are any, as many environment steps.
+    fn check_batch(&self, n: usize, scores: &[f64], env_steps: &[u64]) -> Result<()> {
+        same_length(n, "scores", scores.len())?;
+        if !env_steps.is_empty() {
+            same_length(n, "env_steps", env_steps.len())?;
+        }
         for score in scores {
             check_score(*score)?;
             check_in_range(&self.rules, *score)?;
         }
-        Ok(())
+        env_steps.iter().try_for_each(|steps| check_steps(*steps))
     }
 
     /// The slot of each task of a window, where unknown ones are created; `NOWHERE` where a full
@@ -156,6 +161,31 @@ impl Table {
         }
         Ok(())
     }
+
+    /// Reports tickets that are consumed already; `lps` stays `None` where nothing was written.
+    fn report_consumed_many(&self, ended: &Ended, lps: &mut [Option<f64>]) -> Result<()> {
+        let Ended {
+            tickets,
+            scores,
+            env_steps,
+        } = *ended;
+        for (start, lps) in (0..).step_by(WINDOW).zip(lps.chunks_mut(WINDOW)) {
+            let tickets = &tickets[start..start + lps.len()];
+            let slots: Vec<u32> = tickets.iter().map(|ticket| ticket.slot).collect();
+            self.by_stripe(
+                &slots,
+                |guard, at| {
+                    let (score, steps) = (scores[start + at], env_steps.get(start + at));
+                    let steps = steps.copied().unwrap_or(0);
+                    let lp = self.complete_ticket(guard, &tickets[at], score, steps);
+                    lps[at] = Some(lp.map_err(|error| *error)?.unwrap_or(f64::NAN));
+                    Ok(true)
+                },
+                |_| Ok(()),
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl Session {
@@ -206,11 +236,7 @@ impl Session {
     ) -> Result<Vec<f64>> {
         let table = self.table();
         table.enter()?;
-        same_length(task_ids.len(), "scores", scores.len())?;
-        if !env_steps.is_empty() {
-            same_length(task_ids.len(), "env_steps", env_steps.len())?;
-        }
-        table.check_scores(scores)?;
+        table.check_batch(task_ids.len(), scores, env_steps)?;
         let steps = |at| env_steps.get(at).copied().unwrap_or(0);
         let mut lps = vec![f64::NAN; task_ids.len()];
         for (start, lps) in (0..).step_by(WINDOW).zip(lps.chunks_mut(WINDOW)) {
@@ -242,59 +268,40 @@ impl Session {
         Ok(lps)
     }
 
-    /// Reports episodes that were drawn, with `env_steps` as many or none at all. `lps` gets the
-    /// LP after each, NaN where the task is gone meanwhile; after an error, `None` is left where
-    /// nothing was written.
+    /// Reports episodes that were drawn; the LP after each, NaN where the task is gone meanwhile. After an error in the midst, the tickets whose
+    /// reports were not made are open still.
     ///
     /// # Errors
-    /// `Value` for lengths that differ, a score out of range or a slot that is none, before
+    /// `Value` for lengths that differ, a number out of range or a ticket that is not open, before
     /// anything is written; `LockTimeout`, `Session`.
-    pub fn report_many(
-        &self,
-        tickets: &[Ticket],
-        scores: &[f64],
-        env_steps: &[u64],
-        lps: &mut [Option<f64>],
-    ) -> Result<()> {
+    pub fn report_many(&self, ended: &Ended) -> Result<Vec<f64>> {
+        let Ended {
+            tickets,
+            scores,
+            env_steps,
+        } = *ended;
         let table = self.table();
         table.enter()?;
-        same_length(tickets.len(), "scores", scores.len())?;
-        same_length(tickets.len(), "places for the LP", lps.len())?;
-        if !env_steps.is_empty() {
-            same_length(tickets.len(), "env_steps", env_steps.len())?;
-        }
-        table.check_scores(scores)?;
-        tickets
-            .iter()
-            .try_for_each(|ticket| table.check_ticket(ticket))?;
-        for (start, lps) in (0..).step_by(WINDOW).zip(lps.chunks_mut(WINDOW)) {
-            let tickets = &tickets[start..start + lps.len()];
-            let slots: Vec<u32> = tickets.iter().map(|ticket| ticket.slot).collect();
-            table.by_stripe(
-                &slots,
-                |guard, at| {
-                    let (score, steps) = (scores[start + at], env_steps.get(start + at));
-                    let steps = steps.copied().unwrap_or(0);
-                    let lp = table.complete_ticket(guard, &tickets[at], score, steps);
-                    lps[at] = Some(lp.map_err(|error| *error)?.unwrap_or(f64::NAN));
-                    Ok(true)
-                },
-                |_| Ok(()),
-            )?;
-        }
-        Ok(())
+        table.check_batch(tickets.len(), scores, env_steps)?;
+        table.consume_all(tickets)?;
+        let mut lps = vec![None; tickets.len()];
+        table
+            .report_consumed_many(ended, &mut lps)
+            .inspect_err(|_| {
+                // What was written stays reported.
+                let unwritten = tickets.iter().zip(&lps).filter(|(_, lp)| lp.is_none());
+                unwritten.for_each(|(ticket, _)| table.reopen(ticket));
+            })?;
+        Ok(lps.into_iter().map(|lp| lp.unwrap_or(f64::NAN)).collect())
     }
 }
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::rules::Rules;
-    use crate::segment::{Mode, Place};
     use crate::session::SessionOptions;
     use crate::stream::Stream;
+    use crate::ticket::Ticket;
 
     fn session() -> Session {
         session_of(4)
@@ -308,17 +315,18 @@ mod tests {
         Session::open(&SessionOptions {
             capacity: Some(capacity),
             rules: Some(rules),
-            place: Place::Local,
-            content: String::new(),
-            columns: Vec::new(),
             max_labels: 4,
-            max_inactive_labels: 4,
-            seed: 0,
-            mode: Mode::Create,
-            persist: false,
-            lock_timeout: Duration::from_secs(5),
+            ..SessionOptions::default()
         })
         .unwrap()
+    }
+
+    fn ended<'a>(tickets: &'a [Ticket], scores: &'a [f64], env_steps: &'a [u64]) -> Ended<'a> {
+        Ended {
+            tickets,
+            scores,
+            env_steps,
+        }
     }
 
     #[test]
@@ -400,15 +408,12 @@ mod tests {
         }
         let scores: Vec<f64> = (0..2000).map(|at| f64::from(at % 5) / 4.0).collect();
         let steps: Vec<u64> = (0..2000).collect();
-        let mut lps = vec![None; 2000];
-        batch
-            .report_many(&drawn, &scores, &steps, &mut lps)
-            .unwrap();
+        let lps = batch.report_many(&ended(&drawn, &scores, &steps)).unwrap();
         for at in 0..2000 {
             let lp = single
                 .report(&drawn_too[at], scores[at], steps[at])
                 .unwrap();
-            let found = lps[at].unwrap();
+            let found = lps[at];
             assert!(lp.map_or(found.is_nan(), |lp| lp == found));
             assert_eq!(lp.is_none(), drawn[at].task_id == 7);
         }
@@ -424,17 +429,20 @@ mod tests {
         let good = session.draw_many(2, false, None).unwrap();
         let mut foreign = good.clone();
         foreign[1].slot = 4;
-        let mut lps = [None; 2];
-        let mut refused = |tickets: &[Ticket], scores: &[f64], steps: &[u64]| {
-            let error = session.report_many(tickets, scores, steps, &mut lps);
+        let refused = |tickets: &[Ticket], scores: &[f64], steps: &[u64]| {
+            let error = session.report_many(&ended(tickets, scores, steps));
             assert!(matches!(error, Err(Error::Value(_))));
-            assert_eq!(lps, [None; 2]);
         };
         refused(&good, &[0.5, 1.5], &[]);
         refused(&good, &[0.5], &[]);
         refused(&good, &[0.5, 0.5], &[1]);
         refused(&foreign, &[0.5, 0.5], &[]);
+        refused(&good, &[0.5, 0.5], &[1, u64::MAX]);
+        refused(&[good[0], good[0]], &[0.5, 0.5], &[]);
         assert_eq!(session.totals().completions, 0);
+        session
+            .report_many(&ended(&good, &[0.5, 0.5], &[]))
+            .unwrap();
     }
 
     #[test]

@@ -13,13 +13,15 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::commit::{Change, Old};
 use crate::error::{Error, Result};
 use crate::labels::check_label;
-use crate::layout::{LABEL_WORDS, LAYOUT_VERSION, MAX_LABEL_BYTES};
+use crate::layout::{LABEL_WORDS, MAX_LABEL_BYTES};
 use crate::progress;
 use crate::record::{MAX_COLUMNS, NUMBER_WORDS, TaskData};
 use crate::rules::{RULES_WORDS, Rules};
 use crate::table::Table;
 use crate::tally::{Live, Retired, TALLY_WORDS, Tally};
 
+/// Version of the file.
+const VERSION: u64 = 1;
 /// "CURRICKP".
 const MAGIC: u64 = u64::from_le_bytes(*b"CURRICKP");
 const NAME_WORDS: usize = 4;
@@ -54,7 +56,7 @@ fn retired_words(retired: Retired) -> [u64; TALLY_WORDS] {
 
 impl Saved {
     fn to_bytes(&self) -> Vec<u8> {
-        let mut words = vec![MAGIC, LAYOUT_VERSION, 0];
+        let mut words = vec![MAGIC, VERSION, 0];
         words.extend([self.capacity as u64, self.columns.len() as u64]);
         words.extend(self.columns.iter().flatten());
         words.extend(self.rules.to_words());
@@ -105,9 +107,9 @@ impl Saved {
         if words.len() <= HEAD_WORDS || words[0] != MAGIC {
             return Err("this is no checkpoint of a curriculum session".to_owned());
         }
-        if words[1] != LAYOUT_VERSION {
+        if words[1] != VERSION {
             return Err(format!(
-                "the file has version {}, this build reads version {LAYOUT_VERSION}",
+                "the file has version {}, this build reads version {VERSION}",
                 words[1]
             ));
         }

@@ -87,26 +87,15 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::record::TaskData;
-    use crate::segment::{Mode, Place};
     use crate::session::SessionOptions;
 
     fn session() -> Session {
         Session::open(&SessionOptions {
             capacity: Some(4),
-            rules: None,
-            place: Place::Local,
-            content: String::new(),
             columns: vec!["noise".into(), "age".into()],
-            max_labels: 4,
-            max_inactive_labels: 4,
-            seed: 0,
-            mode: Mode::Create,
-            persist: false,
-            lock_timeout: Duration::from_secs(5),
+            ..SessionOptions::default()
         })
         .unwrap()
     }

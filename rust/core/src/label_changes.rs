@@ -55,26 +55,16 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::segment::{Mode, Place};
     use crate::session::SessionOptions;
     use crate::structure::NewTask;
 
     fn session() -> Session {
         Session::open(&SessionOptions {
             capacity: Some(20),
-            rules: None,
-            place: Place::Local,
-            content: String::new(),
-            columns: Vec::new(),
             max_labels: 2,
             max_inactive_labels: 0,
-            seed: 0,
-            mode: Mode::Create,
-            persist: false,
-            lock_timeout: Duration::from_secs(5),
+            ..SessionOptions::default()
         })
         .unwrap()
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! preamble | header | stripes | label names | label hashes | tallies of labels | samples of labels
-//!          | index heads | free-slot bits | block weights | block counts | drawn words | LP words | records
+//!          | open tickets | index heads | free-slot bits | block weights | block counts | drawn words | LP words | records
 //! ```
 //!
 //! Slots are dealt to stripes in turn (slot = local * stripes + stripe), so neighbours in order of
@@ -15,10 +15,11 @@ use crate::record::MAX_COLUMNS;
 use crate::rules::RULES_WORDS;
 use crate::segment::{PREAMBLE, Shared};
 use crate::tally::TALLY_WORDS;
+use crate::ticket::OPEN_TICKETS;
 use crate::words::Word;
 
-/// Version of everything in this file; sessions and checkpoints carry it.
-pub const LAYOUT_VERSION: u64 = 1;
+/// Version of everything in this file; sessions carry it.
+pub const LAYOUT_VERSION: u64 = 2;
 /// Most tasks that a session can hold.
 pub const MAX_CAPACITY: usize = 1 << 26;
 /// Most labels that a session can hold.
@@ -82,6 +83,8 @@ pub struct Counters {
     pub recoveries: Word,
     /// Times that a taker went to sleep.
     pub lock_waits: Word,
+    /// Serial number of the last ticket.
+    pub tickets: Word,
 }
 
 /// What is needed to finish a structure change after a death; see `structure`.
@@ -207,6 +210,8 @@ pub struct Layout {
     pub label_totals_at: usize,
     /// Offset of the labels' sample counters, stripe by stripe.
     pub label_samples_at: usize,
+    /// Offset of the ring of open tickets.
+    pub open_tickets_at: usize,
     /// Offset of the index heads.
     pub heads_at: usize,
     /// Offset of the free-slot bits.
@@ -248,6 +253,7 @@ impl Layout {
         let label_hashes_at = region(labels * 8);
         let label_totals_at = region(stripes * labels * LABEL_TALLY_WORDS * 8);
         let label_samples_at = region(stripes * labels * 8);
+        let open_tickets_at = region(OPEN_TICKETS * 8);
         let heads_at = region(shape.capacity * 8);
         let used_at = region(shape.capacity.div_ceil(64) * 8);
         let block_weights_at = region(stripes * blocks * 8);
@@ -269,6 +275,7 @@ impl Layout {
             label_hashes_at,
             label_totals_at,
             label_samples_at,
+            open_tickets_at,
             heads_at,
             used_at,
             block_weights_at,

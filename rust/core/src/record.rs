@@ -10,6 +10,8 @@ pub const NUMBER_WORDS: usize = 20;
 
 /// Largest magnitude of a score: its square, summed over 2^53 updates, stays far from overflow.
 pub const MAX_SCORE: f64 = 1e9;
+/// Most environment steps of an episode.
+pub const MAX_STEPS: u64 = 1 << 48;
 
 /// One task's record: a value, tied to no session.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,6 +154,18 @@ pub fn check_score(score: f64) -> Result<()> {
     }
 }
 
+/// Refuses environment steps of an episode beyond [`MAX_STEPS`].
+#[inline]
+pub fn check_steps(env_steps: u64) -> Result<()> {
+    if env_steps <= MAX_STEPS {
+        Ok(())
+    } else {
+        Err(Error::Value(format!(
+            "env_steps {env_steps} is out of range: an episode has at most 2^48 steps"
+        )))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +190,14 @@ mod tests {
             assert!(message.contains(&format!("{score:?}")), "{message}");
             assert!(message.contains("[-1e9, 1e9]"), "{message}");
         }
+    }
+
+    #[test]
+    fn steps_beyond_the_limit_are_named() {
+        assert!(check_steps(MAX_STEPS).is_ok());
+        let message = check_steps(MAX_STEPS + 1).unwrap_err().to_string();
+        assert!(message.contains("281474976710657"), "{message}");
+        assert!(message.contains("2^48"), "{message}");
     }
 
     #[test]

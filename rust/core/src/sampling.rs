@@ -12,6 +12,7 @@ use crate::rules::Law;
 use crate::stream::Stream;
 use crate::table::Table;
 use crate::tally::{TASKS_WORD, Tally, WEIGHT_WORD, weight_of};
+use crate::ticket::Ticket;
 use crate::words::Word;
 
 /// Rejected proposals, or scans spoiled by updates, after which a draw takes one exact pass.
@@ -19,17 +20,6 @@ const ATTEMPTS: usize = 64;
 
 /// Records whose ids are read at once, so that one does not wait for the other's memory.
 const IDS_AT_ONCE: usize = 32;
-
-/// What a draw hands out: a task and the tenancy of its slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Ticket {
-    /// The task.
-    pub task_id: i64,
-    /// Its slot.
-    pub slot: u32,
-    /// The slot's tenancy.
-    pub generation: u32,
-}
 
 /// What a draw is proportional to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -216,6 +206,7 @@ impl Table {
             task_id: tenant.task_id,
             slot: u32::try_from(slot).expect("slots are below 2^26"),
             generation: tenant.generation,
+            serial: self.open_ticket(),
         })
     }
 

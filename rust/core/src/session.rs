@@ -14,12 +14,12 @@ use crate::own_stream::OwnStream;
 use crate::record::TaskData;
 use crate::record_words::Tenant;
 use crate::rules::Rules;
-use crate::sampling::Ticket;
 use crate::segment::{self, Mapping, Mode, Opened, Place, Request, Segment, Standing};
 use crate::stream::Stream;
 use crate::structure::NewTask;
 use crate::table::Table;
 use crate::tally::{Tally, fixed_weight, score_of};
+use crate::ticket::{self, Ticket};
 use crate::tracker::check_finite;
 use crate::verify::Verified;
 
@@ -162,6 +162,25 @@ fn shape_of(header: &Header) -> Result<Shape> {
     .validate()
 }
 
+impl Default for SessionOptions {
+    /// A process-local session; its capacity and rules are to be given.
+    fn default() -> Self {
+        Self {
+            capacity: None,
+            rules: None,
+            place: Place::Local,
+            content: String::new(),
+            columns: Vec::new(),
+            max_labels: 256,
+            max_inactive_labels: 64,
+            seed: 0,
+            mode: Mode::CreateOrAttach,
+            persist: false,
+            lock_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
 impl SessionOptions {
     fn shape(&self) -> Result<Option<Shape>> {
         check_columns(&self.columns)?;
@@ -204,6 +223,7 @@ impl SessionOptions {
         for word in &header.score_range {
             word.set_f64(f64::NAN);
         }
+        header.counters.tickets.set(ticket::start());
         make_locks(mapping, &layout);
     }
 

@@ -11,6 +11,7 @@ use crate::record_words::Record;
 use crate::rules::Rules;
 use crate::segment::{self, Mapping, Segment, Shared};
 use crate::tally::{TASKS_WORD, Tally};
+use crate::ticket::OPEN_TICKETS;
 use crate::words::Word;
 
 /// The parts of a mapped session.
@@ -37,6 +38,7 @@ struct Parts {
     label_hashes: &'static [Word],
     label_totals: &'static [Word],
     label_samples: &'static [Word],
+    open_tickets: &'static [Word],
     heads: &'static [Word],
     used: &'static [Word],
     block_weights: &'static [Word],
@@ -63,6 +65,7 @@ impl Parts {
             label_hashes: words(layout.label_hashes_at, layout.labels),
             label_totals: words(layout.label_totals_at, labels * LABEL_TALLY_WORDS),
             label_samples: words(layout.label_samples_at, labels),
+            open_tickets: words(layout.open_tickets_at, OPEN_TICKETS),
             heads: words(layout.heads_at, layout.shape.capacity),
             used: words(layout.used_at, layout.shape.capacity.div_ceil(64)),
             block_weights: words(layout.block_weights_at, blocks),
@@ -184,6 +187,12 @@ impl Table {
     /// Hashes of the labels' texts, 0 for a free one.
     pub fn label_hashes(&self) -> &[Word] {
         self.parts.label_hashes
+    }
+
+    /// The ring of open tickets: serial number and, in the lowest bit, whether it is open.
+    #[inline]
+    pub fn open_tickets(&self) -> &[Word] {
+        self.parts.open_tickets
     }
 
     /// Heads of the index's chains.

@@ -3,11 +3,11 @@
 use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
 use crate::progress;
-use crate::record::{TaskData, check_score};
+use crate::record::{TaskData, check_score, check_steps};
 use crate::rules::Progress;
-use crate::sampling::Ticket;
 use crate::structure::NewTask;
 use crate::table::Table;
+use crate::ticket::Ticket;
 
 /// A result whose error is one word, so that it comes in registers.
 type Boxed<T> = std::result::Result<T, Box<Error>>;
@@ -16,10 +16,11 @@ impl Table {
     /// One score of a task; an unknown task is created. The task's LP after it.
     ///
     /// # Errors
-    /// `Value` for a score out of range, `Capacity` for an unknown task and a full table,
+    /// `Value` for a number out of range, `Capacity` for an unknown task and a full table,
     /// `LockTimeout`.
     pub fn update(&self, task_id: i64, score: f64, env_steps: u64) -> Result<f64> {
         check_score(score)?;
+        check_steps(env_steps)?;
         progress::check_in_range(&self.rules, score)?;
         // The usual case, without a `Result` of many words that moves through memory.
         if let Some(slot) = self.find_likely(task_id)
@@ -89,15 +90,23 @@ impl Table {
     /// Reports an episode that was drawn; `None` if its task is gone meanwhile, which is counted.
     ///
     /// # Errors
-    /// `Value` for a score out of range or a slot that is none; `LockTimeout`.
+    /// `Value` for a number out of range and for a ticket that is not open; `LockTimeout`, which
+    /// leaves the ticket open.
     #[inline]
     pub fn report(&self, ticket: &Ticket, score: f64, env_steps: u64) -> Result<Option<f64>> {
         check_score(score)?;
         progress::check_in_range(&self.rules, score)?;
-        self.check_ticket(ticket)?;
+        check_steps(env_steps)?;
+        self.consume(ticket)?;
         if self.is_loading() {
             self.await_load();
         }
+        self.report_consumed(ticket, score, env_steps)
+            .inspect_err(|_| self.reopen(ticket))
+    }
+
+    #[inline]
+    fn report_consumed(&self, ticket: &Ticket, score: f64, env_steps: u64) -> Result<Option<f64>> {
         let stripe = self.layout.stripe_of(ticket.slot as usize);
         let lp = match self.try_lock_stripe(stripe) {
             Some(guard) => self.complete_ticket(&guard, ticket, score, env_steps),
@@ -107,20 +116,6 @@ impl Table {
             }
         };
         lp.map_err(|error| *error)
-    }
-
-    /// Refuses the ticket of a session with more slots.
-    #[inline]
-    pub(crate) fn check_ticket(&self, ticket: &Ticket) -> Result<()> {
-        let capacity = self.layout.shape.capacity;
-        if (ticket.slot as usize) < capacity {
-            return Ok(());
-        }
-        Err(Error::Value(format!(
-            "slot {} of the ticket is beyond the session's {capacity} slots: \
-             the ticket is of another session",
-            ticket.slot
-        )))
     }
 
     /// One score of the task that a ticket was drawn for; `None` if it is gone, which is counted.

@@ -237,7 +237,9 @@ proptest! {
         for _ in 0..20 {
             let (one, other) = (session.draw(None), loaded.draw(None));
             match (one, other) {
-                (Ok(one), Ok(other)) if larger == 0 => prop_assert_eq!(one, other),
+                (Ok(one), Ok(other)) if larger == 0 => {
+                    prop_assert_eq!(one, Ticket { serial: one.serial, ..other });
+                }
                 (Ok(_), Ok(_)) | (Err(Error::Empty), Err(Error::Empty)) => {}
                 (one, other) => panic!("{one:?} {other:?}"),
             }

@@ -3,6 +3,7 @@
 
 mod arrays;
 mod calls;
+mod ended;
 mod errors;
 mod labels;
 mod listing;

@@ -47,6 +47,19 @@ pub fn mode(word: &str) -> PyResult<Mode> {
     }
 }
 
+/// A share of the tasks.
+///
+/// # Errors
+/// `ValueError` for a number beyond [0, 1].
+pub fn percentile(share: f64) -> PyResult<f64> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(share);
+    }
+    Err(PyValueError::new_err(format!(
+        "percentile = {share:?} is out of range: it is in [0, 1]"
+    )))
+}
+
 /// How long a lock is waited for.
 ///
 /// # Errors

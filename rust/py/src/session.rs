@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::path::PathBuf;
 
+use curricle_core::episode_ends::Eviction;
 use curricle_core::segment::{Mode, Opened, Place};
 use curricle_core::{Error, NewTask, Session as Core, SessionOptions};
 use numpy::PyArray1;
@@ -12,12 +13,13 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::arrays::{copied, counts, same_length};
 use crate::calls::{IntoPython, detached, scan, single};
+use crate::ended::Ended;
 use crate::labels::LabelCache;
 use crate::rules::Rules;
 use crate::scalars::{Count, TaskId};
 use crate::stream::{Stream, Words, words};
 use crate::task_data::TaskData;
-use crate::ticket::{self, Ticket};
+use crate::ticket::Ticket;
 use crate::{options, snapshot, totals};
 
 /// The table of one session: by ``name``, by ``path``, or of this process alone (neither).
@@ -464,7 +466,7 @@ impl Session {
         score: f64,
         env_steps: Count,
     ) -> PyResult<Option<f64>> {
-        ticket.consume(|ticket| single(py, || self.core.report(ticket, score, env_steps.0)))
+        single(py, || self.core.report(ticket.core(), score, env_steps.0))
     }
 
     /// Reports drawn episodes, each once, with scores of shape (n,).
@@ -482,29 +484,54 @@ impl Session {
     fn report_many<'py>(
         &self,
         py: Python<'py>,
-        tickets: Vec<Bound<'py, Ticket>>,
+        tickets: Vec<PyRef<'py, Ticket>>,
         scores: &Bound<'py, PyAny>,
         env_steps: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Array<'py, f64>> {
-        let scores = copied::<f64>("scores", scores)?;
-        same_length(("tickets", tickets.len()), ("scores", scores.len()))?;
-        let steps = counts("env_steps", env_steps)?.unwrap_or_default();
-        if env_steps.is_some() {
-            same_length(("tickets", tickets.len()), ("env_steps", steps.len()))?;
-        }
-        let drawn: Vec<_> = tickets.iter().map(|ticket| ticket.get().core()).collect();
-        let mut lps = vec![None; drawn.len()];
-        ticket::claim(&tickets)?;
-        detached(py, || {
-            self.core.report_many(&drawn, &scores, &steps, &mut lps)
-        })
-        .inspect_err(|_| {
-            // What was written stays reported.
-            let unwritten = tickets.iter().zip(&lps).filter(|(_, lp)| lp.is_none());
-            unwritten.for_each(|(ticket, _)| ticket.get().release());
-        })?;
-        let lps = lps.into_iter().map(|lp| lp.unwrap_or(f64::NAN)).collect();
+        let ended = Ended::copied(&tickets, scores, env_steps)?;
+        let lps = detached(py, || self.core.report_many(&ended.view()))?;
         Ok(PyArray1::from_vec(py, lps))
+    }
+
+    /// Reports drawn episodes as `report_many` does, then draws ``n`` tasks as `draw_many` does,
+    /// in one call.
+    ///
+    /// Args:
+    ///     eviction: ``(min_presentations, percentile)`` of `choose_eviction`, to be asked between
+    ///         the two. Where it names a task, nothing is drawn.
+    ///
+    /// Returns:
+    ///     LP per report, shape (k,), float64; what was drawn; the task to evict or None.
+    #[pyo3(signature = (tickets, scores, env_steps, n, *, stream = None, eviction = None))]
+    #[allow(clippy::too_many_arguments, clippy::type_complexity)]
+    fn report_and_draw<'py>(
+        &self,
+        py: Python<'py>,
+        tickets: Vec<PyRef<'py, Ticket>>,
+        scores: &Bound<'py, PyAny>,
+        env_steps: Option<&Bound<'py, PyAny>>,
+        n: Count,
+        stream: Option<&Stream>,
+        eviction: Option<(Count, f64)>,
+    ) -> PyResult<(Array<'py, f64>, Vec<Ticket>, Option<i64>)> {
+        let ended = Ended::copied(&tickets, scores, env_steps)?;
+        let n = options::size(n);
+        let eviction = eviction
+            .map(|(min_presentations, percentile)| {
+                options::percentile(percentile).map(|percentile| Eviction {
+                    min_presentations: min_presentations.0,
+                    percentile,
+                })
+            })
+            .transpose()?;
+        let mut stream = stream.map(|stream| stream.take(py));
+        let stream = stream.as_deref_mut();
+        let begun = detached(py, || {
+            self.core
+                .report_and_draw(&ended.view(), eviction, n, stream)
+        })?;
+        let tickets = begun.tickets.into_iter().map(Ticket::from).collect();
+        Ok((PyArray1::from_vec(py, begun.lps), tickets, begun.evict))
     }
 
     /// Sets the score from which an episode of a task is a success; the rest of it stays.
@@ -613,11 +640,7 @@ impl Session {
         min_presentations: Count,
         percentile: f64,
     ) -> PyResult<Option<i64>> {
-        if !(0.0..=1.0).contains(&percentile) {
-            return Err(PyValueError::new_err(format!(
-                "percentile = {percentile:?} is out of range: it is in [0, 1]"
-            )));
-        }
+        let percentile = options::percentile(percentile)?;
         let table = self.opened()?.table();
         Ok(scan(py, self.slots(), || {
             table.choose_eviction(min_presentations.0, percentile)
