@@ -298,8 +298,8 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::SessionOptions;
     use crate::rules::Rules;
-    use crate::session::SessionOptions;
     use crate::stream::Stream;
     use crate::ticket::Ticket;
 

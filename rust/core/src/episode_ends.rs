@@ -69,8 +69,8 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::SessionOptions;
     use crate::rules::Rules;
-    use crate::session::SessionOptions;
 
     fn session() -> Session {
         let session = Session::open(&SessionOptions {

@@ -88,8 +88,8 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::SessionOptions;
     use crate::record::TaskData;
-    use crate::session::SessionOptions;
 
     fn session() -> Session {
         Session::open(&SessionOptions {

@@ -1,9 +1,10 @@
 //! Totals of the labels that have changed since a caller looked last.
 
 use crate::index::hash;
-use crate::session::{Session, Totals};
+use crate::session::Session;
 use crate::table::Table;
 use crate::tally::Tally;
+use crate::totals::Totals;
 
 impl Table {
     /// A number that stands for a label's text and totals; 0 where there is no such label.
@@ -56,7 +57,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::SessionOptions;
+    use crate::options::SessionOptions;
     use crate::structure::NewTask;
 
     fn session() -> Session {

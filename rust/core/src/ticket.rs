@@ -175,7 +175,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::{Session, SessionOptions};
+    use crate::options::SessionOptions;
+    use crate::session::Session;
 
     fn session() -> Session {
         let session = Session::open(&SessionOptions {

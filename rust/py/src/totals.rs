@@ -1,6 +1,6 @@
 //! Totals of a session and of its labels as dictionaries.
 
-use curricle_core::session::{Counts, Totals};
+use curricle_core::totals::{Counts, Totals};
 use curricle_core::verify::Verified;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
