@@ -118,6 +118,46 @@ def test_a_seed_repeats_the_run(mode: AutoresetMode) -> None:
     assert transcript() == transcript()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_episodes_after_a_score_that_raises_are_counted(
+    curriculum: Curriculum, mode: AutoresetMode
+) -> None:
+    scored = 0
+
+    def score(episode: Episode) -> float:
+        nonlocal scored
+        scored += 1
+        if scored % 10 == 1:
+            raise RuntimeError("a bug in one episode")
+        return 1.0
+
+    envs = CurriculumVectorEnv(VectorCorridor(NUM_ENVS, mode), curriculum, score=score)
+    envs.reset(seed=1)
+    ended = np.zeros(NUM_ENVS, dtype=np.int64)
+    raised = lost = 0
+    for _ in range(200):
+        before = np.array([i in envs._current for i in range(NUM_ENVS)])
+        completed = total(curriculum, "num_completed")
+        try:
+            _, _, terminated, truncated, _ = envs.step(WALK)
+        except RuntimeError:
+            raised += 1
+            # All that ended in that step are lost, and none before or after.
+            assert total(curriculum, "num_completed") == completed
+            if mode is AutoresetMode.DISABLED:
+                over = before & [i not in envs._current for i in range(NUM_ENVS)]
+                envs.reset(options={"reset_mask": over})
+            continue
+        now = terminated | truncated
+        ended += now
+        lost += now.sum() - (total(curriculum, "num_completed") - completed)
+        if mode is AutoresetMode.DISABLED and now.any():
+            envs.reset(options={"reset_mask": now})
+    assert raised > 5
+    assert lost == 0
+    assert (ended > 10).all()
+
+
 def core_calls(act: Callable[[], Any]) -> tuple[Any, list[str]]:
     """What ``act`` returns, and the names of the calls that it makes into a compiled session."""
     names: list[str] = []

@@ -14,6 +14,7 @@ MAX_STEPS = 2**48
 MAX_SCORE = 1e9
 MAX_PROGRESS = 1e6
 MAX_LABEL_BYTES = 120
+MAX_LABELS = 2**16
 
 
 def integer(value: Any, name: str, low: int, high: int) -> int:

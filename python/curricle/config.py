@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from curricle._core import Rules
+from curricle.checks import MAX_LABELS
 
 SESSION_VARIABLE = "CURRICLE_SESSION"
 
@@ -22,6 +23,7 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
+Labels = Annotated[int, Field(ge=1, le=MAX_LABELS)]
 
 
 def session_name() -> str:
@@ -36,11 +38,16 @@ class SessionConfig(BaseModel, ABC):
         ema_timescale: step of the fast EMA of the score, in (0, 1].
         slow_timescale_factor: the slow EMA's step is ``ema_timescale`` times this, in (0, 1].
         score_range: ``(lo, hi)`` that maps scores to [0, 1]. ``None``: scores of any range, and
-            learning progress is divided by the range that the session has seen.
-        noise_deviations: standard deviations of pure noise taken off the learning progress, >= 0.
+            learning progress is divided by the range that the session has seen. Rounding, 1e-9
+            of the range, is allowed for.
+        noise_deviations: standard deviations of pure noise taken off the learning progress, of
+            which 1/32 stays in any case; >= 0.
         num_active_tasks: size of the pool of tasks that draws choose from, >= 1.
         max_memory_tasks: capacity of the table, at least ``num_active_tasks``; follows it where
             only ``num_active_tasks`` is given.
+        max_labels: labels that the table has room for, in [1, 65536]; each takes about 5 kB.
+            ``None``: all labels of a fixed set of tasks, or as many as a pool and the inactive
+            labels may have, at least 256 and at most 4096.
         max_inactive_labels_retained: labels without tasks that keep an entry of their own, >= 0.
         task_tracker_ema_alpha: step of ``reward_ema`` and ``success_rate_ema``, in (0, 1].
         task_default_success_threshold: score from which an episode is a success.
@@ -64,6 +71,7 @@ class SessionConfig(BaseModel, ABC):
     noise_deviations: NonNegative = 1.5
     num_active_tasks: Count = 1000
     max_memory_tasks: Count = 1000
+    max_labels: Labels | None = None
     max_inactive_labels_retained: CountOrNone = 100
     task_tracker_ema_alpha: Step = 0.02
     task_default_success_threshold: float = 0.5

@@ -13,7 +13,7 @@ from curricle.algorithms import (
 )
 from curricle.algorithms.custom import CustomConfig
 from curricle.backends import LocalMemoryBackend, SharedMemoryBackend, TaskMemoryBackend
-from curricle.checks import MAX_ID, integer
+from curricle.checks import MAX_ID, MAX_LABELS, integer
 from curricle.config import LearningProgressConfig, SessionConfig, UniformConfig
 from curricle.content import describe
 from curricle.errors import SessionError
@@ -98,7 +98,7 @@ def open_backend(
     options: dict[str, Any] = {
         "rules": hypers.rules(),
         "seed": 0 if seed is None else seed,
-        "max_labels": _room_for_labels(generator, size, hypers.max_inactive_labels_retained),
+        "max_labels": _room_for_labels(generator, size, hypers),
         "max_inactive_labels": hypers.max_inactive_labels_retained,
     }
     capacity = max(hypers.max_memory_tasks, size)
@@ -111,11 +111,18 @@ def open_backend(
     return LocalMemoryBackend(capacity, **options)
 
 
-def _room_for_labels(generator: TaskGenerator, size: int, inactive: int) -> int:
+def _room_for_labels(generator: TaskGenerator, size: int, hypers: SessionConfig) -> int:
     if isinstance(generator, FixedTasks):
-        return max(256, 2 * len(set(generator.labels() or ())))
+        labels = len(set(generator.labels() or ()))
+        limit = hypers.max_labels or MAX_LABELS
+        if labels > limit:
+            raise ValueError(
+                f"{labels} different labels; the table has room for {limit}: give the same label "
+                "to tasks of a kind, or none"
+            )
+        return hypers.max_labels or max(256, labels)
     # Each task of a pool may have a label of its own, beside those that have no task any more.
-    return min(max(256, size + inactive), 4096)
+    return hypers.max_labels or min(max(256, size + hypers.max_inactive_labels_retained), 4096)
 
 
 def agree_on_seed(backend: TaskMemoryBackend, seed: int | None, own: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from curricle.backends.core_backed import CoreBackend
 from curricle.backends.local import LocalMemoryBackend
 from curricle.backends.shared import SharedMemoryBackend
@@ -10,10 +12,11 @@ from curricle.config import SessionConfig
 
 def create_memory_backend(config: SessionConfig) -> CoreBackend:
     """A shared backend if ``config.use_shared_memory``, else a local one."""
-    capacity, rules = config.max_memory_tasks, config.rules()
-    labels = config.max_inactive_labels_retained
+    options: dict[str, Any] = {
+        "rules": config.rules(),
+        "max_labels": config.max_labels or 256,
+        "max_inactive_labels": config.max_inactive_labels_retained,
+    }
     if config.use_shared_memory:
-        return SharedMemoryBackend(
-            capacity, config.session_id, rules=rules, max_inactive_labels=labels
-        )
-    return LocalMemoryBackend(capacity, rules=rules, max_inactive_labels=labels)
+        return SharedMemoryBackend(config.max_memory_tasks, config.session_id, **options)
+    return LocalMemoryBackend(config.max_memory_tasks, **options)

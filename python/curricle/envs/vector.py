@@ -145,14 +145,24 @@ class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
         if resetting.size:
             self._begin(resetting, infos)
         if ended.size:
-            drawn = self._end(ended, terminations, truncations, infos)
-            if self._mode is AutoresetMode.SAME_STEP:
-                self._begin(ended, infos)
-            if self._mode is AutoresetMode.NEXT_STEP:
-                self._resetting[ended] = True
-            if self._mode is not AutoresetMode.DISABLED:
-                self._prepare(ended, drawn)
+            drawn: list[CurriculumTask] = []
+            try:
+                drawn = self._end(ended, terminations, truncations, infos)
+            finally:
+                # Whatever a score raised, the episodes that follow count.
+                self._go_on(ended, drawn, infos)
         return observations, rewards, terminations, truncations, infos
+
+    def _go_on(
+        self, ended: "Indices", drawn: "Sequence[CurriculumTask]", infos: dict[str, Any]
+    ) -> None:
+        """Begins, or makes ready, the episodes that follow those that ended."""
+        if self._mode is AutoresetMode.SAME_STEP:
+            self._begin(ended, infos)
+        if self._mode is AutoresetMode.NEXT_STEP:
+            self._resetting[ended] = True
+        if self._mode is not AutoresetMode.DISABLED:
+            self._prepare(ended, drawn)
 
     def _prepare(self, indices: "Indices", drawn: "Sequence[CurriculumTask]" = ()) -> None:
         """Hands over a task for the next reset of each; one that was drawn before is kept.

@@ -11,14 +11,27 @@ use crate::rules::{Baseline, Law, Progress, Rules};
 /// Largest baseline that is made from scores: 1 / (1 - B) stays at most 4.
 pub const BASELINE_CAP: f64 = 0.75;
 
-/// Refuses a score outside a declared `score_range`.
+/// Share of the learning progress that is left where noise alone could explain it, so that a task
+/// which begins to be learned is drawn on among tasks without any progress.
+pub const NOISE_LEAK: f64 = 1.0 / 32.0;
+
+/// How far a score may lie outside `score_range`, as a share of it: what sums of floats are off.
+const ROUNDING: f64 = 1e-9;
+
+/// Refuses a score outside a declared `score_range` by more than rounding.
 #[inline]
 pub fn check_in_range(rules: &Rules, score: f64) -> Result<()> {
     match rules.score_range {
-        Some((lo, hi)) if !(lo..=hi).contains(&score) => Err(Error::Value(format!(
-            "score {score:?} is outside score_range = ({lo:?}, {hi:?}): declare a wider \
-             score_range, or score_range=None if the scores have no known bounds"
-        ))),
+        Some((lo, hi)) if !(lo..=hi).contains(&score) => {
+            let margin = ROUNDING * (hi - lo);
+            if (lo - margin..=hi + margin).contains(&score) {
+                return Ok(());
+            }
+            Err(Error::Value(format!(
+                "score {score:?} is outside score_range = ({lo:?}, {hi:?}): declare a wider \
+                 score_range, or score_range=None if the scores have no known bounds"
+            )))
+        }
         _ => Ok(()),
     }
 }
@@ -66,10 +79,11 @@ pub fn advance(rules: &Rules, data: &mut TaskData, score: f64, env_steps: u64, s
     data.weight = weigh(rules, data);
 }
 
-/// z = (y - lo) / (hi - lo) with a score range, else the score itself.
+/// z = (y - lo) / (hi - lo) with a score range, in [0, 1] whatever rounding did; else the score
+/// itself.
 fn normalise(rules: &Rules, score: f64) -> f64 {
     match rules.score_range {
-        Some((lo, hi)) => (score - lo) / (hi - lo),
+        Some((lo, hi)) => ((score - lo) / (hi - lo)).clamp(0.0, 1.0),
         None => score,
     }
 }
@@ -111,7 +125,8 @@ pub fn learning_progress(rules: &Rules, data: &TaskData, span: f64) -> f64 {
                 raw * per_unit
             };
             if rules.noise_deviations > 0.0 {
-                (raw - rules.noise_deviations * noise_deviation(rules, data, per_unit)).max(0.0)
+                let noise = rules.noise_deviations * noise_deviation(rules, data, per_unit);
+                (raw - noise).max(NOISE_LEAK * raw)
             } else {
                 raw
             }
@@ -454,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_taken_off_down_to_nothing() {
+    fn noise_is_taken_off_down_to_a_small_share() {
         let noisy = Rules {
             noise_deviations: 1.0,
             ..bounded()
@@ -463,12 +478,32 @@ mod tests {
         let (plain, aware) = (after(&bounded(), &scores), after(&noisy, &scores));
         let sigma = noise_deviation(&noisy, &aware, 1.0);
         assert!(sigma > 0.0);
-        close(aware.lp_score, (plain.lp_score - sigma).max(0.0));
+        let share = NOISE_LEAK * plain.lp_score;
+        close(aware.lp_score, (plain.lp_score - sigma).max(share));
         let deaf = Rules {
             noise_deviations: 1e6,
             ..bounded()
         };
-        assert_eq!(after(&deaf, &scores).lp_score, 0.0);
+        close(after(&deaf, &scores).lp_score, share);
+        assert_eq!(after(&deaf, &[0.5; 100]).lp_score, 0.0);
+    }
+
+    #[test]
+    fn rounding_does_not_take_a_score_out_of_its_range() {
+        let rules = Rules {
+            score_range: Some((-1.0, 1.0)),
+            ..Rules::default()
+        };
+        let sum = (0..20).fold(0.0, |sum, _| sum + 0.05);
+        assert!(sum > 1.0);
+        for score in [sum, -sum] {
+            assert!(check_in_range(&rules, score).is_ok());
+        }
+        let data = after(&rules, &[sum]);
+        assert_eq!((data.p_fast, data.last_score), (1.0, sum));
+        for score in [1.000_001, -1.000_001, f64::NAN] {
+            assert!(check_in_range(&rules, score).is_err());
+        }
     }
 
     #[test]
