@@ -104,7 +104,7 @@ def test_noise_is_taken_off(scores, a, deviations):
     variance = max(ema(np.square(scores), 0.05) - ema(scores, 0.05) ** 2, 0.0) / 25.0
     noise = np.sqrt(variance * np.sum(difference**2))
     raw = abs(difference @ z)
-    expected = max(raw - deviations * noise, raw / 32 if deviations else raw)
+    expected = max(raw - deviations * noise, raw / 256 if deviations else raw)
     assert data.lp_score == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 

@@ -41,7 +41,7 @@ class SessionConfig(BaseModel, ABC):
             learning progress is divided by the range that the session has seen. Rounding, 1e-9
             of the range, is allowed for.
         noise_deviations: standard deviations of pure noise taken off the learning progress, of
-            which 1/32 stays in any case; >= 0.
+            which 1/256 stays in any case; >= 0.
         num_active_tasks: size of the pool of tasks that draws choose from, >= 1.
         max_memory_tasks: capacity of the table, at least ``num_active_tasks``; follows it where
             only ``num_active_tasks`` is given.

@@ -115,7 +115,13 @@ class Curriculum:
             self._every = self._since = self._algorithm.update_every
         elif not isinstance(self._generator, FixedTasks):
             self._every = max(1, size // 64)
-        self._pool.fill()
+        try:
+            self._pool.fill()
+        except BaseException:
+            # Else the error's trace would keep a session that nobody can close.
+            if own:
+                backend.close()
+            raise
 
     # Tasks.
 

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 from weakref import WeakSet
+
+from curricle.errors import SessionError
+
+_ShowError: TypeAlias = Callable[[threading.ExceptHookArgs], Any]
 
 
 class _Leaver(Protocol):
@@ -44,9 +50,25 @@ class _Members:
         util.Finalize(None, self.leave, exitpriority=-100)
 
     def leave(self) -> None:
+        if self.open:
+            threading.excepthook = _except_of_daemons(threading.excepthook)
         with ExitStack() as leaving:
             for member in list(self.open):
                 leaving.callback(member.close)
+
+
+def _except_of_daemons(show: _ShowError) -> _ShowError:
+    """A hook that is silent where a daemon thread finds its session closed.
+
+    Such threads go on until the interpreter stops them, for moments in which that is no error.
+    """
+
+    def show_others(error: threading.ExceptHookArgs) -> None:
+        of_daemon = error.thread is not None and error.thread.daemon
+        if not (of_daemon and issubclass(error.exc_type, SessionError)):
+            show(error)
+
+    return show_others
 
 
 _MEMBERS = _Members()

@@ -154,11 +154,13 @@ class TaskMemoryBackend(ABC):
             raise ValueError(f"{len(given)} labels for {len(task_ids)} tasks")
         for label in given:
             checks.label(label)
+        self._check_room(task_ids)
         pairs = zip(task_ids.tolist(), given, strict=True)
         return np.array([self.create(i, label=label) for i, label in pairs], dtype=np.bool_)
 
     def replace(self, evicted: int, task_id: int, *, label: str | None = None) -> bool:
         """Evicts a task and creates another; False if the one is gone or the other there."""
+        task_id = checks.integer(task_id, "task_id", checks.MIN_ID, checks.MAX_ID)
         if self.read(evicted) is None or self.read(task_id) is not None:
             return False
         checks.label(label)
@@ -169,6 +171,7 @@ class TaskMemoryBackend(ABC):
 
     def remove(self, task_id: int, *, evict: bool = False) -> bool:
         """Removes a task and keeps its counts in the totals; False if it is unknown."""
+        task_id = checks.integer(task_id, "task_id", checks.MIN_ID, checks.MAX_ID)
         data = self.read(task_id)
         if data is None:
             return False
@@ -309,7 +312,12 @@ class TaskMemoryBackend(ABC):
         emas = {"p_fast": p_fast, "p_slow": p_slow, "p_true": p_true}
         emas["random_baseline"] = random_baseline
         for name, value in emas.items():
-            checks.real(value, name)
+            checks.real(value, name, checks.MAX_SCORE)
+        if self.rules.as_dict()["baseline"] is not None and not 0.0 <= random_baseline < 1.0:
+            raise ValueError(
+                f"random_baseline {random_baseline} is out of range: under rules with a baseline "
+                "it is in [0, 1)"
+            )
         self.update(task_id, lambda data: data.replace(**emas))
 
     def set_weights(
@@ -342,6 +350,7 @@ class TaskMemoryBackend(ABC):
         self, n: int, *, replace: bool = True, stream: Stream | None = None
     ) -> list[Ticket]:
         """``n`` tasks by weight, with or without replacement."""
+        n = checks.integer(n, "n", 0, checks.MAX_ID)
         stream = stream or self._ledger.stream
         ids, shares = self.probabilities()
         if len(ids) == 0:
@@ -369,6 +378,9 @@ class TaskMemoryBackend(ABC):
         Only if its LP lies within the lowest ``percentile`` of all; else None. None as well,
         with a warning, from a full table whose `delete_task` gives no room back.
         """
+        checks.integer(min_presentations, "min_presentations", 0, checks.MAX_SEED)
+        if not 0.0 <= checks.real(percentile, "percentile") <= 1.0:
+            raise ValueError(f"percentile is {percentile}; it must be within [0, 1]")
         if self._is_full_for_good():
             warnings.warn(_FULL.format(self.max_tasks), RuntimeWarning, stacklevel=2)
             return None
@@ -377,6 +389,7 @@ class TaskMemoryBackend(ABC):
     def stream(self, seed: int | None = None) -> Stream:
         """A stream of (session seed, ``seed``), or of the next number of the session."""
         if seed is not None:
+            seed = checks.integer(seed, "seed", 0, checks.MAX_SEED)
             return Stream(self.seed ^ 0x5EED_5EED_5EED_5EED, seed)
         self._ledger.streams += 1
         return Stream(self.seed, self._ledger.streams - 1)
@@ -486,6 +499,15 @@ class TaskMemoryBackend(ABC):
         if type(self).delete_task is not TaskMemoryBackend.delete_task:
             return False
         return len(self.get_all_task_ids()) >= self.max_tasks
+
+    def _check_room(self, task_ids: NDArray[np.int64]) -> None:
+        """CapacityError unless all tasks that are new fit in beside those that are there."""
+        there = set(self.get_all_task_ids())
+        if len(there.union(task_ids.tolist())) > self.max_tasks:
+            raise CapacityError(
+                f"the table is full: {len(there)} of {self.max_tasks} tasks, and not all of "
+                f"{len(task_ids)} fit in; evict or remove some, or allocate more"
+            )
 
     def _check_rows(self, scores: NDArray[np.float64], steps: NDArray[np.int64]) -> None:
         for at, (score, count) in enumerate(zip(scores.tolist(), steps.tolist(), strict=True)):

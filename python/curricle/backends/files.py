@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from curricle._core import TaskData
@@ -27,12 +28,17 @@ def write_file(backend: TaskMemoryBackend, path: str) -> int:
         "stream": backend.stream_state,
     }
     unfinished = f"{path}.{os.getpid()}.tmp"
-    with open(unfinished, "w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
-    return os.path.getsize(path)
+    try:
+        with open(unfinished, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+        return os.path.getsize(path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise CheckpointError(f"{path}: could not be written: {error.strerror}") from error
 
 
 def read_file(backend: TaskMemoryBackend, path: str) -> None:

@@ -69,12 +69,15 @@ class Ledger:
 
     def consume(self, ticket: Ticket) -> None:
         """Takes a ticket back; ValueError where it was reported before."""
+        _check_ticket(ticket)
         if ticket.serial not in self.tickets:
             raise ValueError(f"the ticket of task {ticket.task_id} was reported before")
         self.tickets.remove(ticket.serial)
 
     def check_unreported(self, tickets: Sequence[Ticket]) -> None:
         """ValueError for a ticket that was reported before or comes twice."""
+        for ticket in tickets:
+            _check_ticket(ticket)
         if len({ticket.serial for ticket in tickets}) != len(tickets):
             raise ValueError("a ticket comes twice in the batch; each is reported once")
         for ticket in tickets:
@@ -122,3 +125,8 @@ class Ledger:
         for counts in labels.values():
             counts["lp_mean"] = counts["lp_sum"] / counts["tasks"] if counts["tasks"] else 0.0
         return labels
+
+
+def _check_ticket(ticket: Any) -> None:
+    if not isinstance(ticket, Ticket):
+        raise TypeError(f"the ticket is {ticket!r}; it must be the Ticket of a draw")

@@ -192,9 +192,9 @@ impl Session {
     /// Creates tasks, with `labels` as many or none at all; true where the task is new.
     ///
     /// # Errors
-    /// `Value` for a label that is none and `Capacity` where there is no room for all new tasks,
-    /// before anything is written; `Capacity` where others took the room meanwhile; `Labels`,
-    /// `LockTimeout`, `Session`.
+    /// `Value` for a label that is none, `Capacity` and `Labels` where there is no room for all new
+    /// tasks and labels, before anything is written; the latter two also where others took the
+    /// room meanwhile; `LockTimeout`, `Session`.
     pub fn create_many(&self, task_ids: &[i64], labels: &[Option<String>]) -> Result<Vec<bool>> {
         let table = self.table();
         labels
@@ -212,6 +212,12 @@ impl Session {
         if new.len() > capacity.saturating_sub(table.len()) {
             return Err(Error::Capacity { capacity });
         }
+        let labelled = task_ids.iter().zip(labels);
+        table.check_room_for(
+            labelled
+                .filter(|(task_id, _)| new.binary_search(task_id).is_ok())
+                .filter_map(|(_, label)| label.as_deref()),
+        )?;
         let create = |(at, task_id): (usize, &i64)| {
             let new = NewTask {
                 label: labels.get(at).and_then(Option::as_deref),

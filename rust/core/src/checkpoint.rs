@@ -4,21 +4,28 @@
 //! the xxh3 hash of all that. A checkpoint is exact stripe by stripe, not one instant of the
 //! session: each stripe is copied under its lock.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::atomic_file;
 use crate::commit::{Change, Old};
 use crate::error::{Error, Result};
-use crate::labels::check_label;
-use crate::layout::{LABEL_WORDS, MAX_LABEL_BYTES};
-use crate::progress;
-use crate::record::{MAX_COLUMNS, NUMBER_WORDS, TaskData};
+use crate::labels::{OTHER, check_label};
+use crate::layout::{LABEL_WORDS, MAX_LABEL_BYTES, MAX_PATH_BYTES, MAX_STRIPES, Shape};
+use crate::plausible::{Sums, check_score_range};
+use crate::progress::{self, check_baseline};
+use crate::record::{MAX_COLUMNS, MAX_COUNT, NUMBER_WORDS, TaskData, check_record};
 use crate::rules::{RULES_WORDS, Rules};
+use crate::structure::{Loading, StructureGuard};
 use crate::table::Table;
-use crate::tally::{Live, Retired, TALLY_WORDS, Tally};
+use crate::tally::{Live, MAX_PROGRESS, Retired, TALLY_WORDS, Tally, fixed_weight};
 
 /// Version of the file.
 const VERSION: u64 = 1;
@@ -26,6 +33,10 @@ const VERSION: u64 = 1;
 const MAGIC: u64 = u64::from_le_bytes(*b"CURRICKP");
 const NAME_WORDS: usize = 4;
 const HEAD_WORDS: usize = 3;
+/// Words of number and state of streams, score range, late reports and samples without a label.
+const STATE_WORDS: usize = 1 + 4 + 2 + 2;
+/// Words of a label: number, length, text, totals, samples.
+const SAVED_LABEL_WORDS: usize = 2 + (LABEL_WORDS - 1) + TALLY_WORDS + 1;
 
 struct Label {
     number: u32,
@@ -35,7 +46,7 @@ struct Label {
 }
 
 struct Saved {
-    capacity: usize,
+    capacity: u64,
     columns: Vec<[u64; NAME_WORDS]>,
     rules: Rules,
     streams: u64,
@@ -57,7 +68,7 @@ fn retired_words(retired: Retired) -> [u64; TALLY_WORDS] {
 impl Saved {
     fn to_bytes(&self) -> Vec<u8> {
         let mut words = vec![MAGIC, VERSION, 0];
-        words.extend([self.capacity as u64, self.columns.len() as u64]);
+        words.extend([self.capacity, self.columns.len() as u64]);
         words.extend(self.columns.iter().flatten());
         words.extend(self.rules.to_words());
         words.push(self.streams);
@@ -99,21 +110,9 @@ impl Saved {
     }
 
     fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        let words: Vec<u64> = chunks
-            .iter()
-            .map(|chunk| u64::from_le_bytes(*chunk))
-            .collect();
-        if words.len() <= HEAD_WORDS || words[0] != MAGIC {
-            return Err("this is no checkpoint of a curriculum session".to_owned());
-        }
-        if words[1] != VERSION {
-            return Err(format!(
-                "the file has version {}, this build reads version {VERSION}",
-                words[1]
-            ));
-        }
-        if !rest.is_empty() || words[2] != words.len() as u64 {
+        let (words, rest) = (words_of(bytes), bytes.len() % 8);
+        check_head(&words)?;
+        if rest != 0 || words[2] != words.len() as u64 {
             return Err(format!(
                 "the file is cut short or padded: {} bytes, {} expected",
                 bytes.len(),
@@ -128,7 +127,7 @@ impl Saved {
     }
 
     fn parse(words: &mut Words) -> std::result::Result<Self, String> {
-        let capacity = words.count("capacity", 0)?;
+        let capacity = words.one()?;
         let columns = words.count("number of columns", NAME_WORDS)?;
         if columns > MAX_COLUMNS {
             return Err(format!("{columns} columns; the limit is {MAX_COLUMNS}"));
@@ -157,11 +156,11 @@ impl Saved {
             labels: Vec::new(),
             records: Vec::new(),
         };
-        for _ in 0..words.count("number of labels", 2)? {
+        for _ in 0..words.count("number of labels", SAVED_LABEL_WORDS)? {
             saved.labels.push(Label::parse(words)?);
         }
-        for _ in 0..words.count("number of records", 2)? {
-            let slot = words.count("slot", 0)?;
+        for _ in 0..words.count("number of records", 1 + RECORD_WORDS)? {
+            let slot = usize::try_from(words.one()?).unwrap_or(usize::MAX);
             let mut data = record_of(&words.array()?);
             for value in data.columns.iter_mut().take(saved.columns.len()) {
                 *value = f64::from_bits(words.one()?);
@@ -190,7 +189,7 @@ impl Saved {
             ));
         }
         let mut slots = vec![false; shape.capacity];
-        let mut ids = std::collections::HashSet::new();
+        let mut ids = HashSet::new();
         for (slot, data) in &self.records {
             match slots.get_mut(*slot) {
                 None => {
@@ -207,16 +206,70 @@ impl Saved {
                 return Err(format!("task {} comes twice", data.task_id));
             }
         }
-        let free = self
-            .labels
-            .iter()
-            .filter(|label| label.text != crate::labels::OTHER);
-        if free.count() > shape.max_labels {
+        let (mut texts, mut numbers) = (HashSet::from([OTHER]), HashSet::from([0]));
+        for label in &self.labels {
+            if !numbers.insert(label.number) || !(texts.insert(&label.text) || label.text == OTHER)
+            {
+                return Err(format!("label {:?} comes twice", label.text));
+            }
+        }
+        if texts.len() - 1 > shape.max_labels {
             return Err(format!(
                 "the file has {} labels, the session has room for {}",
-                self.labels.len(),
+                texts.len() - 1,
                 shape.max_labels
             ));
+        }
+        for (_, data) in &self.records {
+            if !numbers.contains(&data.label) {
+                return Err(format!("task {} has no label {}", data.task_id, data.label));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses numbers that no session has: they would be found too late, one by one.
+    fn check_numbers(&self) -> Result<()> {
+        let refuse = |reason: String| Err(Error::Value(reason));
+        if self.stream == [0; 4] {
+            return refuse("the state of the saver's stream is four zeros".to_owned());
+        }
+        check_score_range(self.score_range).or_else(refuse)?;
+        let (mut sums, mut of_labels) = (Sums::default(), Sums::default());
+        for (_, data) in &self.records {
+            check_record(data)?;
+            let scheduled = data.scheduled_count.max(data.last_scheduled);
+            // A NaN compares false, so it is refused too.
+            let in_range = data.lp_score.abs() <= MAX_PROGRESS;
+            if !in_range || scheduled >= MAX_COUNT {
+                return refuse(format!(
+                    "LP {} and {scheduled} draws of task {}",
+                    data.lp_score, data.task_id
+                ));
+            }
+            fixed_weight(data.weight)?;
+            sums.add_record(data);
+            of_labels.add_record(data);
+        }
+        for retired in &self.retired {
+            sums.add_retired(retired);
+        }
+        for label in &self.labels {
+            of_labels.add_retired(&label.retired);
+            of_labels.add_scheduled(label.samples);
+        }
+        of_labels.add_scheduled(self.samples_without_label);
+        sums.check()
+            .and_then(|()| of_labels.check())
+            .or_else(refuse)
+    }
+
+    /// Weights by other rules than the saver's.
+    fn weigh_by(&mut self, rules: &Rules) -> Result<()> {
+        for (_, data) in &mut self.records {
+            check_baseline(rules, data.random_baseline)?;
+            data.weight = progress::weigh(rules, data);
+            fixed_weight(data.weight)?;
         }
         Ok(())
     }
@@ -241,6 +294,64 @@ impl Label {
             samples: words.one()?,
         })
     }
+}
+
+fn check_head(words: &[u64]) -> std::result::Result<(), String> {
+    if words.len() <= HEAD_WORDS || words[0] != MAGIC {
+        return Err("this is no checkpoint of a curriculum session".to_owned());
+    }
+    if words[1] != VERSION {
+        return Err(format!(
+            "the file has version {}, this build reads version {VERSION}",
+            words[1]
+        ));
+    }
+    Ok(())
+}
+
+fn words_of(bytes: &[u8]) -> Vec<u64> {
+    let chunks = bytes.as_chunks::<8>().0;
+    chunks.iter().map(|c| u64::from_le_bytes(*c)).collect()
+}
+
+/// Most bytes of a checkpoint that a session of this shape can load.
+fn most_bytes(shape: &Shape) -> u64 {
+    let fixed = HEAD_WORDS + 2 + shape.columns * NAME_WORDS + RULES_WORDS + STATE_WORDS;
+    let stripes = 1 + MAX_STRIPES * TALLY_WORDS;
+    let labels = 1 + (shape.max_labels + 1) * SAVED_LABEL_WORDS;
+    let records = 1 + shape.capacity * (1 + RECORD_WORDS + shape.columns);
+    8 * (fixed + stripes + labels + records + 1) as u64
+}
+
+/// The content of a file; not of one that is too large for a session of this shape.
+fn read(path: &Path, shape: &Shape) -> std::result::Result<Vec<u8>, String> {
+    let fail = |error: std::io::Error| format!("could not be read: {error}");
+    let mut options = File::options();
+    // Without waiting for the other end of a pipe.
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    let mut file = options.open(path).map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    if !metadata.is_file() {
+        return Err("could not be read: it is no plain file".to_owned());
+    }
+    let most = most_bytes(shape);
+    let mut bytes = Vec::new();
+    if metadata.len() <= most {
+        file.take(most).read_to_end(&mut bytes).map_err(fail)?;
+        return Ok(bytes);
+    }
+    let mut head = [0; (HEAD_WORDS + 1) * 8];
+    file.read_exact(&mut head).map_err(fail)?;
+    let words = words_of(&head);
+    check_head(&words)?;
+    Err(format!(
+        "the file has {} bytes, from a session with a capacity of {}; one that fits a capacity \
+         of {} and {} labels has at most {most}",
+        metadata.len(),
+        words[HEAD_WORDS],
+        shape.capacity,
+        shape.max_labels
+    ))
 }
 
 /// Words that are left to read.
@@ -321,7 +432,7 @@ impl Table {
     /// `Checkpoint` naming what failed (a file that was there is intact), `LockTimeout`.
     pub fn save(&self, path: &Path, stream: [u64; 4]) -> Result<u64> {
         let bytes = self.copy_out(stream)?.to_bytes();
-        write_atomically(path, &bytes).map_err(|error| Error::Checkpoint {
+        atomic_file::replace(path, &bytes).map_err(|error| Error::Checkpoint {
             path: path.to_owned(),
             reason: format!("could not be written: {error}"),
         })?;
@@ -362,7 +473,7 @@ impl Table {
         records.sort_unstable_by_key(|(slot, _)| *slot);
         let labels = of_labels.iter().enumerate().skip(1);
         Ok(Saved {
-            capacity: self.layout.shape.capacity,
+            capacity: self.layout.shape.capacity as u64,
             columns: header.column_names[..self.layout.shape.columns]
                 .iter()
                 .map(|name| std::array::from_fn(|i| name[i].get()))
@@ -393,82 +504,113 @@ impl Table {
     /// # Errors
     /// `Checkpoint` naming what failed, with the session unchanged; `LockTimeout`.
     pub fn load(&self, path: &Path) -> Result<[u64; 4]> {
+        let (saved, hash) = self.read_checkpoint(path)?;
+        let stream = saved.stream;
+        let structure = self.lock_structure()?;
+        let path_bytes = self.note_path(path);
+        structure.fill(saved, Loading { hash, path_bytes })?;
+        Ok(stream)
+    }
+
+    /// A checkpoint that fits this table and nothing of which will be refused, and its hash.
+    fn read_checkpoint(&self, path: &Path) -> Result<(Saved, i64)> {
         let failed = |reason: String| Error::Checkpoint {
             path: path.to_owned(),
             reason,
         };
-        let bytes = fs::read(path).map_err(|e| failed(format!("could not be read: {e}")))?;
-        let saved = Saved::from_bytes(&bytes).map_err(failed)?;
+        let bytes = read(path, &self.layout.shape).map_err(failed)?;
+        let mut saved = Saved::from_bytes(&bytes).map_err(failed)?;
         saved.fits(self).map_err(failed)?;
-        let same_rules = saved.rules.difference(&self.rules).is_none();
+        let mut checked = saved.check_numbers();
+        if saved.rules != self.rules {
+            checked = checked.and_then(|()| saved.weigh_by(&self.rules));
+        }
+        checked.map_err(|error| failed(error.to_string()))?;
+        let hash = bytes.last_chunk().expect("a checkpoint ends in its hash");
+        Ok((saved, i64::from_le_bytes(*hash)))
+    }
 
-        let structure = self.lock_structure()?;
-        structure.wipe()?;
-        let mut numbers = std::collections::HashMap::from([(0, 0)]);
+    /// Notes what is being loaded, for whoever has to finish it; the bytes of the path, or 0 where
+    /// nobody could.
+    fn note_path(&self, path: &Path) -> usize {
+        let Ok(path) = std::path::absolute(path) else {
+            return 0;
+        };
+        let bytes = path.as_os_str().as_bytes();
+        if bytes.len() > MAX_PATH_BYTES {
+            return 0;
+        }
+        for (word, chunk) in self.header().loading.iter().zip(bytes.chunks(8)) {
+            let mut whole = [0; 8];
+            whole[..chunk.len()].copy_from_slice(chunk);
+            word.set(u64::from_le_bytes(whole));
+        }
+        bytes.len()
+    }
+
+    fn noted_path(&self, path_bytes: usize) -> PathBuf {
+        let words = self.header().loading.iter();
+        let bytes = words.flat_map(|word| word.get().to_le_bytes());
+        OsString::from_vec(bytes.take(path_bytes).collect()).into()
+    }
+}
+
+impl StructureGuard<'_> {
+    /// Finishes the load of a loader that died. Where its checkpoint is gone or another by now,
+    /// the table ends up empty.
+    ///
+    /// # Errors
+    /// `LockTimeout`.
+    pub(crate) fn finish_load(&self, loading: Loading) -> Result<()> {
+        let path = self.table.noted_path(loading.path_bytes);
+        match self.table.read_checkpoint(&path) {
+            Ok((saved, hash)) if hash == loading.hash => self.fill(saved, loading),
+            _ => {
+                drop(self.wipe(Loading::default())?);
+                self.finish();
+                Ok(())
+            }
+        }
+    }
+
+    /// Replaces everything by a checkpoint that was checked.
+    fn fill(&self, saved: Saved, loading: Loading) -> Result<()> {
+        let table = self.table;
+        // From here on nothing fails: every number was checked, and every lock is held.
+        let stripes = self.wipe(loading)?;
+        let mut numbers = HashMap::from([(0, 0)]);
         for label in &saved.labels {
-            let number = structure.intern(Some(&label.text))?;
+            let number = self.intern(Some(&label.text))?;
             numbers.insert(label.number, number);
-            let guard = self.lock_stripe(0)?;
-            guard.set_retired(number as usize, label.retired);
-            self.label_samples(0, number as usize).set(label.samples);
+            stripes[0].set_retired(number as usize, label.retired);
+            table.label_samples(0, number as usize).set(label.samples);
         }
         // A table with fewer stripes keeps what the others have retired in its first ones.
-        let mut of_stripes = vec![Retired::default(); self.layout.stripes];
+        let mut of_stripes = vec![Retired::default(); stripes.len()];
         for (at, retired) in saved.retired.iter().enumerate() {
-            of_stripes[at % self.layout.stripes].add(retired);
+            of_stripes[at % stripes.len()].add(retired);
         }
-        for (stripe, retired) in of_stripes.into_iter().enumerate() {
-            self.lock_stripe(stripe)?.set_retired(0, retired);
+        for (stripe, retired) in stripes.iter().zip(of_stripes) {
+            stripe.set_retired(0, retired);
         }
-        self.label_samples(0, 0).set(saved.samples_without_label);
+        table.label_samples(0, 0).set(saved.samples_without_label);
         for (slot, mut data) in saved.records {
-            data.label = numbers.get(&data.label).copied().unwrap_or(0);
-            if !same_rules {
-                data.weight = progress::weigh(&self.rules, &data);
-            }
-            let guard = self.lock_stripe(self.layout.stripe_of(slot))?;
-            let record = self.record(slot);
+            data.label = numbers[&data.label];
+            let record = table.record(slot);
             record.set_schedule(data.generation, data.scheduled_count, data.last_scheduled);
             let (tenant, before) = record.load_owned();
             let old = Old::of(tenant, &before);
-            guard.commit(slot, &old, &mut data, Change::Load)?;
-            drop(guard);
-            structure.mark_used(slot, true);
-            self.link(data.task_id, slot);
+            stripes[table.layout.stripe_of(slot)].commit(slot, &old, &mut data, Change::Load)?;
+            self.mark_used(slot, true);
+            table.link(data.task_id, slot);
         }
-        let header = self.header();
+        let header = table.header();
         header.counters.streams.set(saved.streams);
         header.counters.late_reports.set(saved.late_reports);
         for (word, bits) in header.score_range.iter().zip(saved.score_range) {
             word.set(bits);
         }
-        structure.finish();
-        Ok(saved.stream)
+        self.finish();
+        Ok(())
     }
-}
-
-/// Writes a file so that `path` has either its old content or all of the new, also after a crash.
-fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let name = path
-        .file_name()
-        .ok_or_else(|| std::io::Error::other("the path names no file"))?;
-    let mut draft = std::ffi::OsString::from(".");
-    draft.push(name);
-    draft.push(format!(".{}.tmp", std::process::id()));
-    let draft = folder.join(draft);
-    let written = File::create(&draft).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&draft, path)?;
-        File::open(folder)?.sync_all()
-    });
-    if written.is_err() {
-        // The draft may not be there at all; the first error is the one to report.
-        let _ = fs::remove_file(&draft);
-    }
-    written
 }

@@ -31,6 +31,11 @@ impl Link {
         })
     }
 
+    /// Where it leads.
+    pub(crate) fn slot(self) -> usize {
+        self.slot as usize
+    }
+
     fn pack(self) -> u64 {
         ((u64::from(self.slot) + 1) << 32) | u64::from(self.tag)
     }

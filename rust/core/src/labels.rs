@@ -2,12 +2,14 @@
 //!
 //! Label 0 is "no label"; the last one is [`OTHER`], into which inactive labels are folded.
 
+use std::collections::HashSet;
 use std::sync::atomic::{Ordering, fence};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
 use crate::layout::{LABEL_WORDS, MAX_LABEL_BYTES};
+use crate::record::LABEL_RANGE;
 use crate::structure::{Plan, StructureGuard};
 use crate::table::Table;
 
@@ -21,18 +23,15 @@ const LENGTH: u64 = 0xff;
 /// # Errors
 /// `Value` naming length and limit.
 pub fn check_label(label: &str) -> Result<()> {
-    if label.is_empty() {
-        return Err(Error::Value(
-            "a label is empty; give a text, or none for a task without a label".to_owned(),
-        ));
+    if (1..=MAX_LABEL_BYTES).contains(&label.len()) {
+        return Ok(());
     }
-    if label.len() > MAX_LABEL_BYTES {
-        return Err(Error::Value(format!(
-            "label {label:?} has {} bytes; the limit is {MAX_LABEL_BYTES}",
-            label.len()
-        )));
-    }
-    Ok(())
+    let start: String = label.chars().take(20).collect();
+    let cut = if start.len() < label.len() { "..." } else { "" };
+    Err(Error::Value(format!(
+        "label {start:?}{cut} has {} bytes; {LABEL_RANGE}",
+        label.len()
+    )))
 }
 
 fn hash(label: &str) -> u64 {
@@ -93,6 +92,35 @@ impl Table {
         let serial = self.header().intent.next_label.add(1) + 1;
         words[0].publish((serial << 8) | label.len() as u64);
         self.label_hashes()[number].publish(hash(label));
+    }
+
+    /// Refuses labels that do not all find room, even when every label without tasks gives its own.
+    ///
+    /// # Errors
+    /// `Labels`.
+    pub(crate) fn check_room_for<'a>(&self, labels: impl Iterator<Item = &'a str>) -> Result<()> {
+        let wanted: HashSet<&str> = labels.collect();
+        if wanted.iter().all(|label| self.find_label(label).is_some()) {
+            return Ok(());
+        }
+        let is_inactive = |label: usize| self.fold_label(label).live.tasks == 0;
+        let missing = wanted
+            .iter()
+            .filter(|label| match self.find_label(label) {
+                Some(number) => is_inactive(number as usize),
+                None => true,
+            })
+            .count();
+        let room = (1..self.other_label())
+            .filter(|&label| is_inactive(label))
+            .take(missing)
+            .count();
+        if room < missing {
+            return Err(Error::Labels {
+                limit: self.layout.shape.max_labels,
+            });
+        }
+        Ok(())
     }
 
     pub(crate) fn free_label(&self, number: usize) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! preamble | header | stripes | label names | label hashes | tallies of labels | samples of labels
-//!          | open tickets | index heads | free-slot bits | block weights | block counts | drawn words | LP words | records
+//!          | index heads | free-slot bits | block weights | block counts | drawn words | LP words | records | open tickets
 //! ```
 //!
 //! Slots are dealt to stripes in turn (slot = local * stripes + stripe), so neighbours in order of
@@ -32,6 +32,8 @@ pub const MAX_LABEL_BYTES: usize = 120;
 pub const MAX_COLUMN_NAME_BYTES: usize = 31;
 /// Longest description of what a session is for, in bytes of UTF-8.
 pub const MAX_CONTENT_BYTES: usize = 120;
+/// Longest path of a checkpoint whose load survives its loader, in bytes.
+pub const MAX_PATH_BYTES: usize = 4096;
 /// Words of one label name: its state and its text.
 pub const LABEL_WORDS: usize = 1 + MAX_LABEL_BYTES / 8;
 /// Words of a record's copy before the algorithm's columns.
@@ -64,6 +66,8 @@ pub struct Header {
     pub column_names: [[Word; (MAX_COLUMN_NAME_BYTES + 1) / 8]; MAX_COLUMNS],
     /// Lowest and highest score seen (f64); NaN before the first.
     pub score_range: [Word; 2],
+    /// Path of the checkpoint that is being loaded.
+    pub loading: [Word; MAX_PATH_BYTES / 8],
     /// Words that change.
     pub counters: Counters,
     /// Guards creation, removal, labels and loading.
@@ -210,8 +214,6 @@ pub struct Layout {
     pub label_totals_at: usize,
     /// Offset of the labels' sample counters, stripe by stripe.
     pub label_samples_at: usize,
-    /// Offset of the ring of open tickets.
-    pub open_tickets_at: usize,
     /// Offset of the index heads.
     pub heads_at: usize,
     /// Offset of the free-slot bits.
@@ -226,6 +228,8 @@ pub struct Layout {
     pub progress_at: usize,
     /// Offset of the records.
     pub records_at: usize,
+    /// Offset of the ring of open tickets.
+    pub open_tickets_at: usize,
     /// Bytes in all.
     pub bytes: usize,
 }
@@ -253,7 +257,6 @@ impl Layout {
         let label_hashes_at = region(labels * 8);
         let label_totals_at = region(stripes * labels * LABEL_TALLY_WORDS * 8);
         let label_samples_at = region(stripes * labels * 8);
-        let open_tickets_at = region(OPEN_TICKETS * 8);
         let heads_at = region(shape.capacity * 8);
         let used_at = region(shape.capacity.div_ceil(64) * 8);
         let block_weights_at = region(stripes * blocks * 8);
@@ -261,6 +264,7 @@ impl Layout {
         let drawn_at = region(stripes * per_stripe * 8);
         let progress_at = region(stripes * per_stripe * 8);
         let records_at = region(shape.capacity * record_words * 8);
+        let open_tickets_at = region(OPEN_TICKETS * 8);
         Self {
             shape,
             stripes,
@@ -275,7 +279,6 @@ impl Layout {
             label_hashes_at,
             label_totals_at,
             label_samples_at,
-            open_tickets_at,
             heads_at,
             used_at,
             block_weights_at,
@@ -283,6 +286,7 @@ impl Layout {
             drawn_at,
             progress_at,
             records_at,
+            open_tickets_at,
             bytes: end.next_multiple_of(4096),
         }
     }

@@ -5,6 +5,7 @@
 //! `lock`, `tally` -> `layout`, `words` -> `segment`. `progress`, `rules`, `record` and `stream`
 //! know nobody.
 
+mod atomic_file;
 mod batches;
 mod checkpoint;
 mod commit;
@@ -22,6 +23,7 @@ mod local_fork;
 pub mod lock;
 mod options;
 mod own_stream;
+mod plausible;
 pub mod progress;
 mod rebuild;
 pub mod record;
@@ -30,6 +32,7 @@ pub mod rules;
 pub mod sampling;
 pub mod segment;
 pub mod session;
+mod sound;
 pub mod stream;
 pub mod structure;
 mod table;

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Header, LAYOUT_VERSION, Layout, MAX_COLUMN_NAME_BYTES, Shape, Stripe};
 use crate::rules::Rules;
 use crate::segment::{Mapping, Mode, Place, Standing};
+use crate::sound::damaged;
 use crate::ticket;
 
 /// What a session is opened with.
@@ -65,6 +66,7 @@ pub(crate) fn shape_of(header: &Header) -> Result<Shape> {
         max_labels: number(header.max_labels.get()),
     }
     .validate()
+    .map_err(|error| damaged(&error.to_string()))
 }
 
 impl Default for SessionOptions {
@@ -173,6 +175,7 @@ impl SessionOptions {
             return differ("capacity", shape.capacity.to_string(), capacity.to_string());
         }
         let names = column_names(header, shape.columns);
+        check_columns(&names).map_err(|error| damaged(&error.to_string()))?;
         if self.capacity.is_some() && names != self.columns {
             return differ(
                 "columns",
@@ -202,6 +205,15 @@ impl SessionOptions {
                 format!("({})", self.content),
             );
         }
+        if standing.new_boot && !standing.synced {
+            // Pages of the file may be of different ages, also those of one record.
+            let file = self.place.file()?.unwrap_or_default();
+            return Err(Error::Session(format!(
+                "{}: the machine stopped before the session was written to the disk; remove the \
+                 file and load a checkpoint into a new session",
+                file.display()
+            )));
+        }
         if standing.exclusive && mapping.is_writable() {
             make_locks(mapping, &layout);
         }
@@ -227,7 +239,7 @@ pub(crate) fn content_of(header: &Header) -> String {
 
 pub(crate) fn rules_of(header: &Header) -> Result<Rules> {
     let words: Vec<u64> = header.rules.iter().map(crate::words::Word::get).collect();
-    Rules::from_words(&words)
+    Rules::from_words(&words).map_err(|error| damaged(&error.to_string()))
 }
 
 pub(crate) fn column_names(header: &Header, count: usize) -> Vec<String> {

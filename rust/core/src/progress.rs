@@ -13,7 +13,7 @@ pub const BASELINE_CAP: f64 = 0.75;
 
 /// Share of the learning progress that is left where noise alone could explain it, so that a task
 /// which begins to be learned is drawn on among tasks without any progress.
-pub const NOISE_LEAK: f64 = 1.0 / 32.0;
+pub const NOISE_LEAK: f64 = 1.0 / 256.0;
 
 /// How far a score may lie outside `score_range`, as a share of it: what sums of floats are off.
 const ROUNDING: f64 = 1e-9;
@@ -34,6 +34,19 @@ pub fn check_in_range(rules: &Rules, score: f64) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a baseline that scores cannot be normalised by.
+///
+/// # Errors
+/// `Value` naming it and its range.
+pub fn check_baseline(rules: &Rules, baseline: f64) -> Result<()> {
+    if rules.baseline == Baseline::None || (0.0..1.0).contains(&baseline) {
+        return Ok(());
+    }
+    Err(Error::Value(format!(
+        "random_baseline {baseline:?} is out of range: under rules with a baseline it is in [0, 1)"
+    )))
 }
 
 /// The record after one more score: statistics, `lp_score` (unless it is given) and `weight`.

@@ -10,14 +10,24 @@ impl Table {
     /// for a session whose last processes may have died anywhere.
     ///
     /// # Errors
-    /// `LockTimeout`.
+    /// `Session` for records that are damaged, `LockTimeout`.
     pub fn rebuild(&self) -> Result<()> {
         let guards = (0..self.layout.stripes)
             .map(|stripe| self.lock_stripe(stripe))
             .collect::<Result<Vec<_>>>()?;
         for guard in &guards {
+            for words in [
+                self.drawn(guard.number()),
+                self.block_weights(guard.number()),
+                self.block_counts(guard.number()),
+            ] {
+                for word in words {
+                    word.set(0);
+                }
+            }
             guard.recover();
         }
+        self.check_records()?;
         for head in self.heads() {
             head.publish(0);
         }
@@ -51,6 +61,9 @@ impl Table {
         drop(guards);
         // What a dead holder of the structure lock had planned is finished by the next one.
         drop(self.lock_structure()?);
+        for (slot, tenant) in self.live_slots() {
+            self.record(slot).mend_schedule(tenant.generation);
+        }
         Ok(())
     }
 }

@@ -10,8 +10,12 @@ pub const NUMBER_WORDS: usize = 20;
 
 /// Largest magnitude of a score: its square, summed over 2^53 updates, stays far from overflow.
 pub const MAX_SCORE: f64 = 1e9;
-/// Most environment steps of an episode.
-pub const MAX_STEPS: u64 = 1 << 48;
+
+/// Largest count that a caller may hand in: sums of many stay far from overflow.
+pub const MAX_COUNT: u64 = 1 << 48;
+
+/// What a label may be, in the words of an error.
+pub const LABEL_RANGE: &str = "a label has 1 to 120 bytes of UTF-8, a task without one has none";
 
 /// One task's record: a value, tied to no session.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,16 +158,91 @@ pub fn check_score(score: f64) -> Result<()> {
     }
 }
 
-/// Refuses environment steps of an episode beyond [`MAX_STEPS`].
+/// Refuses environment steps of an episode beyond [`MAX_COUNT`].
 #[inline]
 pub fn check_steps(env_steps: u64) -> Result<()> {
-    if env_steps <= MAX_STEPS {
+    if env_steps <= MAX_COUNT {
         Ok(())
     } else {
         Err(Error::Value(format!(
             "env_steps {env_steps} is out of range: an episode has at most 2^48 steps"
         )))
     }
+}
+
+/// Refuses a record whose numbers no sequence of draws and scores could have made.
+///
+/// # Errors
+/// `Value` naming the field, its value and its range.
+pub fn check_record(data: &TaskData) -> Result<()> {
+    for (name, count) in [
+        ("last_scheduled", data.last_scheduled),
+        ("last_completed", data.last_completed),
+        ("completion_count", data.completion_count),
+        ("scheduled_count", data.scheduled_count),
+        ("env_steps", data.env_steps),
+    ] {
+        if count > MAX_COUNT {
+            return Err(Error::Value(format!(
+                "{name} {count} of task {} is out of range: it is in [0, 2**48]",
+                data.task_id
+            )));
+        }
+    }
+    // Kept in 48 bits, beside the generation.
+    if data.scheduled_count == MAX_COUNT {
+        return Err(Error::Value(format!(
+            "scheduled_count {MAX_COUNT} of task {} is out of range: it is below 2**48",
+            data.task_id
+        )));
+    }
+    let (score, sum) = (MAX_SCORE, MAX_SCORE * MAX_COUNT as f64);
+    let largest = f64::MAX;
+    for (name, value, least, most) in [
+        ("creation_time", data.creation_time, -largest, largest),
+        ("reward_ema", data.reward_ema, -score, score),
+        ("ema_squared", data.ema_squared, 0.0, score * score),
+        ("success_rate_ema", data.success_rate_ema, 0.0, 1.0),
+        ("total_score", data.total_score, -sum, sum),
+        ("last_score", data.last_score, -score, score),
+        ("p_fast", data.p_fast, -score, score),
+        ("p_slow", data.p_slow, -score, score),
+        ("p_true", data.p_true, -score, score),
+        ("random_baseline", data.random_baseline, -score, score),
+        ("lp_score", data.lp_score, -largest, largest),
+        (
+            "success_threshold",
+            data.success_threshold,
+            -largest,
+            largest,
+        ),
+        ("generator_type", data.generator_type, -largest, largest),
+    ] {
+        check_within(name, value, least, most)?;
+    }
+    for (at, value) in data.columns.iter().enumerate() {
+        check_within(&format!("columns[{at}]"), *value, -largest, largest)?;
+    }
+    Ok(())
+}
+
+/// Refuses a number that is not within `least` to `most`, both finite.
+///
+/// # Errors
+/// `Value` naming the number and its range.
+pub fn check_within(name: &str, value: f64, least: f64, most: f64) -> Result<()> {
+    // A NaN is in no range, so it is refused too.
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    let range = if most == f64::MAX {
+        "it is finite".to_owned()
+    } else {
+        format!("it is in [{least:?}, {most:?}]")
+    };
+    Err(Error::Value(format!(
+        "{name} {value:?} is out of range: {range}"
+    )))
 }
 
 #[cfg(test)]
@@ -194,8 +273,8 @@ mod tests {
 
     #[test]
     fn steps_beyond_the_limit_are_named() {
-        assert!(check_steps(MAX_STEPS).is_ok());
-        let message = check_steps(MAX_STEPS + 1).unwrap_err().to_string();
+        assert!(check_steps(MAX_COUNT).is_ok());
+        let message = check_steps(MAX_COUNT + 1).unwrap_err().to_string();
         assert!(message.contains("281474976710657"), "{message}");
         assert!(message.contains("2^48"), "{message}");
     }
@@ -216,5 +295,25 @@ mod tests {
         assert_eq!(data.variance(), 0.125);
         data.ema_squared = 0.25 - 1e-17;
         assert_eq!(data.variance(), 0.0);
+    }
+
+    #[test]
+    fn records_that_no_score_could_have_made_are_refused() {
+        type Spoil = fn(&mut TaskData);
+        let bad: [(&str, Spoil); 6] = [
+            ("completion_count", |data| data.completion_count = u64::MAX),
+            ("env_steps", |data| data.env_steps = MAX_COUNT + 1),
+            ("total_score", |data| data.total_score = 1e300),
+            ("ema_squared", |data| data.ema_squared = -1.0),
+            ("success_rate_ema", |data| data.success_rate_ema = f64::NAN),
+            ("columns[7]", |data| data.columns[7] = f64::INFINITY),
+        ];
+        for (name, spoil) in bad {
+            let mut data = TaskData::new(7);
+            assert!(check_record(&data).is_ok());
+            spoil(&mut data);
+            let message = check_record(&data).unwrap_err().to_string();
+            assert!(message.starts_with(name), "{message}");
+        }
     }
 }

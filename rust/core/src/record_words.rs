@@ -82,6 +82,11 @@ impl<'a> Record<'a> {
         Tenant::unpack(task_id.get(), meta.get())
     }
 
+    /// Labels of either copy.
+    pub(crate) fn labels(self) -> [u32; 2] {
+        [0, 1].map(|copy| self.tenant_at(copy).label)
+    }
+
     /// The link to the next record of the same chain of the index.
     #[inline]
     pub fn next(self) -> &'a Word {
@@ -237,6 +242,13 @@ impl<'a> Record<'a> {
     pub fn set_schedule(self, generation: u32, scheduled: u64, last: u64) {
         self.head[1].publish(pack(generation, scheduled));
         self.head[2].publish(pack(generation, last));
+    }
+
+    /// Gives a tenant whose schedule is another's one of its own: it could never be drawn.
+    pub(crate) fn mend_schedule(self, generation: u32) {
+        if self.head[1].get() >> COUNT_BITS != low_bits(generation) {
+            self.set_schedule(generation, 0, 0);
+        }
     }
 
     /// Fills the unpublished copy; returns the sequence that publishes it.

@@ -219,19 +219,19 @@ impl Table {
     /// `Value` where fewer than `n` tasks have a positive probability.
     pub fn draw_distinct(&self, stream: &mut Stream, n: usize) -> Result<Vec<Ticket>> {
         let (slots, shares) = self.shares(true);
+        let possible = shares.iter().filter(|share| **share > 0.0).count();
+        if possible < n {
+            return Err(Error::Value(format!(
+                "{n} different tasks were asked for, but only {possible} can be drawn; \
+                 ask for fewer or draw with replacement"
+            )));
+        }
         let mut keys: Vec<(f64, usize)> = slots
             .iter()
             .zip(&shares)
             .filter(|(_, share)| **share > 0.0)
             .map(|(slot, share)| (-(1.0 - stream.next_f64()).ln() / share, *slot))
             .collect();
-        if keys.len() < n {
-            return Err(Error::Value(format!(
-                "{n} different tasks were asked for, but only {} can be drawn; \
-                 ask for fewer or draw with replacement",
-                keys.len()
-            )));
-        }
         keys.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let tickets: Vec<Ticket> = keys
             .iter()

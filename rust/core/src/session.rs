@@ -9,10 +9,11 @@ use crate::layout::{Header, Layout, MAX_CONTENT_BYTES, Shape};
 use crate::local_fork::LocalLocks;
 use crate::options::{SessionOptions, column_names, content_of, rules_of, shape_of};
 use crate::own_stream::OwnStream;
-use crate::record::TaskData;
+use crate::progress::check_baseline;
+use crate::record::{MAX_SCORE, TaskData, check_record, check_within};
 use crate::record_words::Tenant;
 use crate::segment::{self, Mode, Opened, Place, Request, Segment};
-use crate::structure::NewTask;
+use crate::structure::{Loading, NewTask};
 use crate::table::Table;
 use crate::tally::fixed_weight;
 use crate::ticket::Ticket;
@@ -29,6 +30,26 @@ pub struct Session {
     pub(crate) opened_in: u32,
     pub(crate) stream: OwnStream,
     _local_locks: Option<Arc<LocalLocks>>,
+}
+
+/// What is done to a session before others may join it.
+fn complete(table: &Table, opened: Opened) -> Result<()> {
+    match opened {
+        Opened::Attached => return Ok(()),
+        Opened::Revived { .. } => {
+            table.check_sound()?;
+            if table.segment().is_read_only() {
+                return table.check_readable();
+            }
+            table.rebuild()?;
+        }
+        Opened::Created | Opened::Replaced => {}
+    }
+    // Also missing where the maker of a session that persists was killed before this.
+    if table.label_text(table.other_label()).is_none() {
+        table.set_label_text(table.other_label(), crate::labels::OTHER);
+    }
+    Ok(())
 }
 
 impl Session {
@@ -54,7 +75,7 @@ impl Session {
                 "a session that may have to be created needs a capacity".to_owned(),
             ));
         }
-        let (segment, opened) = Segment::open(&Request {
+        let (segment, opened, held) = Segment::open_held(&Request {
             place: &options.place,
             mode: options.mode,
             persist: options.persist,
@@ -85,13 +106,10 @@ impl Session {
             rules,
             options.lock_timeout,
         ));
-        match opened {
-            Opened::Created | Opened::Replaced => {
-                table.set_label_text(table.other_label(), crate::labels::OTHER);
-            }
-            Opened::Revived { .. } if !table.segment().is_read_only() => table.rebuild()?,
-            _ => {}
-        }
+        let completed = complete(&table, opened);
+        // Before a table that could not be completed is dropped, which leaves the session.
+        drop(held);
+        completed?;
         Ok(Self {
             _local_locks: local.then(|| LocalLocks::watch(&table)),
             table,
@@ -199,7 +217,7 @@ impl Session {
     pub fn clear(&self) -> Result<()> {
         self.table.enter()?;
         let structure = self.table.lock_structure()?;
-        structure.wipe()?;
+        drop(structure.wipe(Loading::default())?);
         structure.finish();
         Ok(())
     }
@@ -236,21 +254,8 @@ impl Session {
     /// `Value` for a number that is not finite, `Capacity`, `Labels`, `LockTimeout`, `Session`.
     pub fn write(&self, data: &TaskData, label: Option<&str>) -> Result<()> {
         self.table.enter()?;
-        check_finite(&[
-            ("creation_time", data.creation_time),
-            ("reward_ema", data.reward_ema),
-            ("ema_squared", data.ema_squared),
-            ("success_rate_ema", data.success_rate_ema),
-            ("total_score", data.total_score),
-            ("last_score", data.last_score),
-            ("p_fast", data.p_fast),
-            ("p_slow", data.p_slow),
-            ("p_true", data.p_true),
-            ("random_baseline", data.random_baseline),
-            ("lp_score", data.lp_score),
-            ("success_threshold", data.success_threshold),
-            ("generator_type", data.generator_type),
-        ])?;
+        check_record(data)?;
+        check_baseline(&self.table.rules, data.random_baseline)?;
         self.table.lock_structure()?.write(data, label)
     }
 
@@ -320,12 +325,15 @@ impl Session {
     /// `UnknownTask`, `Value`, `LockTimeout`, `Session`.
     pub fn set_emas(&self, task_id: i64, [fast, slow, raw, baseline]: [f64; 4]) -> Result<()> {
         self.table.enter()?;
-        check_finite(&[
+        for (name, value) in [
             ("p_fast", fast),
             ("p_slow", slow),
             ("p_true", raw),
             ("random_baseline", baseline),
-        ])?;
+        ] {
+            check_within(name, value, -MAX_SCORE, MAX_SCORE)?;
+        }
+        check_baseline(&self.table.rules, baseline)?;
         self.table.modify(task_id, |data| {
             data.p_fast = fast;
             data.p_slow = slow;

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{Ordering, fence};
 
-use crate::commit::{Change, Old};
+use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
 use crate::lock::Taken;
 use crate::progress;
@@ -40,6 +40,15 @@ pub struct NewTask<'a> {
     pub generator_type: Option<f64>,
     /// Label.
     pub label: Option<&'a str>,
+}
+
+/// What follows a wipe.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Loading {
+    /// Hash of the checkpoint.
+    pub(crate) hash: i64,
+    /// Bytes of its path, which the header holds; 0 for no checkpoint.
+    pub(crate) path_bytes: usize,
 }
 
 /// The structure lock, held.
@@ -103,11 +112,10 @@ impl StructureGuard<'_> {
             plan if plan == Plan::Remove as u64 => self.take_out(task_id, subject, false),
             plan if plan == Plan::Evict as u64 => self.take_out(task_id, subject, true),
             plan if plan == Plan::Fold as u64 => self.fold(subject),
-            _ => {
-                self.wipe()?;
-                self.finish();
-                Ok(())
-            }
+            _ => self.finish_load(Loading {
+                hash: task_id,
+                path_bytes: subject,
+            }),
         }
     }
 
@@ -271,17 +279,18 @@ impl StructureGuard<'_> {
         Ok(())
     }
 
-    /// Takes every task, label and total away. Plan `Load` stays in force until the caller
-    /// finishes it, so that a death in a load that follows leaves an empty table, not half a one.
+    /// Takes every task, label and total away; all stripes, held, so that nothing can fail in a
+    /// load that follows. Plan `Load` stays in force until the caller finishes it: after a death
+    /// in that load the next holder of the structure lock begins it anew.
     ///
     /// # Errors
     /// `LockTimeout`, before anything is changed.
-    pub(crate) fn wipe(&self) -> Result<()> {
+    pub(crate) fn wipe(&self, loading: Loading) -> Result<Vec<StripeGuard<'_>>> {
         let table = self.table;
         let guards = (0..table.layout.stripes)
             .map(|stripe| table.lock_stripe(stripe))
             .collect::<Result<Vec<_>>>()?;
-        self.begin(Plan::Load, 0, 0);
+        self.begin(Plan::Load, loading.hash, loading.path_bytes);
         table.move_version_on();
         for head in table.heads() {
             head.publish(0);
@@ -297,7 +306,7 @@ impl StructureGuard<'_> {
         for label in 1..table.other_label() {
             table.free_label(label);
         }
-        Ok(())
+        Ok(guards)
     }
 }
 

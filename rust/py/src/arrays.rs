@@ -1,5 +1,6 @@
 //! Arguments that are NumPy arrays.
 
+use curricle_core::record::MAX_COUNT;
 use numpy::{
     Element, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray1, PyUntypedArray,
     PyUntypedArrayMethods,
@@ -47,7 +48,7 @@ pub fn copied<T: Element + Copy>(name: &str, object: &Bound<'_, PyAny>) -> PyRes
 /// Environment steps as counts, or none.
 ///
 /// # Errors
-/// As [`copied`], and `ValueError` naming a negative element.
+/// As [`copied`], and `ValueError` naming an element out of range.
 pub fn counts(name: &str, object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<u64>>> {
     let Some(object) = object else {
         return Ok(None);
@@ -55,9 +56,10 @@ pub fn counts(name: &str, object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<
     let given = copied::<i64>(name, object)?;
     let mut counts = Vec::with_capacity(given.len());
     for (at, count) in given.into_iter().enumerate() {
-        counts.push(u64::try_from(count).map_err(|_| {
+        let counted = u64::try_from(count).ok();
+        counts.push(counted.filter(|count| *count <= MAX_COUNT).ok_or_else(|| {
             PyValueError::new_err(format!(
-                "{name}[{at}] = {count} is out of range: it is >= 0"
+                "{name}[{at}] = {count} is out of range: it is in [0, 2**48]"
             ))
         })?);
     }

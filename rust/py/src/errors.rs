@@ -3,6 +3,7 @@
 use curricle_core::Error;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
+use pyo3::type_object::PyTypeInfo;
 
 use crate::calls::take_raised;
 
@@ -15,6 +16,26 @@ mod python {
     import_exception!(curricle.errors, LockTimeoutError);
     import_exception!(curricle.errors, SessionError);
     import_exception!(curricle.errors, UnknownTaskError);
+}
+
+/// Imports the exceptions, which is too late once the interpreter ends: an error after that would
+/// end the process.
+///
+/// # Errors
+/// That of the import.
+pub fn import_all(py: Python<'_>) -> PyResult<()> {
+    py.import("curricle.errors")?;
+    for import in [
+        python::CapacityError::type_object,
+        python::CheckpointError::type_object,
+        python::EmptyTableError::type_object,
+        python::LockTimeoutError::type_object,
+        python::SessionError::type_object,
+        python::UnknownTaskError::type_object,
+    ] {
+        import(py);
+    }
+    Ok(())
 }
 
 /// The Python exception for an error of the core.

@@ -40,6 +40,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         curricle_core::set_interrupt_check(calls::interrupted);
+        errors::import_all(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         // What is public shows in the names: nothing else is listed in a second place.
         module.as_any().delattr("__all__")

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::calls::IntoPython;
-use crate::scalars::Count;
+use crate::scalars::{Count, Score, Steps};
 use crate::task_data::{TaskData, rebuild};
 
 /// How a session turns scores into statistics and weights; fixed for the life of the session.
@@ -173,17 +173,17 @@ impl Rules {
     ///     now: seconds since the epoch; the ``creation_time`` of a record that has none (0.0).
     ///
     /// Raises:
-    ///     ValueError: a score or span out of its range.
+    ///     ValueError: a score, a span or a number of ``data`` out of its range.
     #[pyo3(
-        signature = (data, score, env_steps = Count(0), *, span = None, now = None),
+        signature = (data, score, env_steps = Steps(0), *, span = None, now = None),
         text_signature = "($self, data, score, env_steps=0, *, span=None, now=None)"
     )]
     fn advance(
         &self,
         py: Python<'_>,
         data: PyRef<'_, TaskData>,
-        score: f64,
-        env_steps: Count,
+        score: Score,
+        env_steps: Steps,
         span: Option<f64>,
         now: Option<f64>,
     ) -> PyResult<TaskData> {
@@ -193,9 +193,12 @@ impl Rules {
                 "span = {span:?} is out of range: it is finite and at least 0"
             )));
         }
+        let score = score.0;
         record::check_score(score).into_python()?;
         progress::check_in_range(&self.0, score).into_python()?;
         let mut record = data.record();
+        record::check_record(&record).into_python()?;
+        progress::check_baseline(&self.0, record.random_baseline).into_python()?;
         progress::advance(&self.0, &mut record, score, env_steps.0, span);
         if record.creation_time == 0.0 {
             record.creation_time = now.unwrap_or(0.0);

@@ -16,7 +16,7 @@ use crate::calls::{IntoPython, detached, scan, single};
 use crate::ended::Ended;
 use crate::labels::LabelCache;
 use crate::rules::Rules;
-use crate::scalars::{Count, TaskId};
+use crate::scalars::{Count, Draws, Label, Score, Seed, Steps, TaskId};
 use crate::stream::{Stream, Words, words};
 use crate::task_data::TaskData;
 use crate::ticket::Ticket;
@@ -83,7 +83,7 @@ impl Session {
         signature = (
             capacity = None, rules = None, *, name = None, path = None,
             content = String::new(), columns = Vec::new(),
-            max_labels = Count(256), max_inactive_labels = Count(100), seed = Count(0),
+            max_labels = Count(256), max_inactive_labels = Count(100), seed = Seed(0),
             mode = "create-or-attach", persist = false, lock_timeout = 10.0
         ),
         text_signature = "(capacity=None, rules=None, *, name=None, path=None, content='', columns=(), \
@@ -101,7 +101,7 @@ impl Session {
         columns: Vec<String>,
         max_labels: Count,
         max_inactive_labels: Count,
-        seed: Count,
+        seed: Seed,
         mode: &str,
         persist: bool,
         lock_timeout: f64,
@@ -246,16 +246,16 @@ impl Session {
         py: Python<'_>,
         task_id: TaskId,
         success_threshold: Option<f64>,
-        seed: Option<Count>,
+        seed: Option<Seed>,
         generator_type: Option<f64>,
-        label: Option<&str>,
+        label: Option<Label>,
     ) -> PyResult<bool> {
-        let seed = seed.map(|seed| seed.0);
+        let (seed, label) = (seed.map(|seed| seed.0), label.map(|label| label.0));
         let new = NewTask {
             success_threshold,
             seed,
             generator_type,
-            label,
+            label: label.as_deref(),
         };
         detached(py, || self.core.create(task_id.0, &new))
     }
@@ -273,16 +273,18 @@ impl Session {
         &self,
         py: Python<'py>,
         task_ids: &Bound<'py, PyAny>,
-        labels: Option<Vec<Option<String>>>,
+        labels: Option<Vec<Option<Label>>>,
     ) -> PyResult<Array<'py, bool>> {
         let ids = copied::<i64>("task_ids", task_ids)?;
         if let Some(labels) = &labels {
             same_length(("task_ids", ids.len()), ("labels", labels.len()))?;
         }
-        let created = detached(py, || {
-            self.core
-                .create_many(&ids, labels.as_deref().unwrap_or_default())
-        })?;
+        let labels: Vec<_> = labels
+            .into_iter()
+            .flatten()
+            .map(|label| label.map(|label| label.0))
+            .collect();
+        let created = detached(py, || self.core.create_many(&ids, &labels))?;
         Ok(PyArray1::from_vec(py, created))
     }
 
@@ -295,9 +297,12 @@ impl Session {
         py: Python<'_>,
         evicted: TaskId,
         task_id: TaskId,
-        label: Option<&str>,
+        label: Option<Label>,
     ) -> PyResult<bool> {
-        detached(py, || self.core.replace(evicted.0, task_id.0, label))
+        let label = label.map(|label| label.0);
+        detached(py, || {
+            self.core.replace(evicted.0, task_id.0, label.as_deref())
+        })
     }
 
     /// Removes a task, or evicts it, and keeps its counts in the totals; False if it is unknown.
@@ -312,8 +317,9 @@ impl Session {
     }
 
     /// Labels a task, or takes its label off; UnknownTaskError if the task is unknown.
-    fn set_label(&self, py: Python<'_>, task_id: TaskId, label: Option<&str>) -> PyResult<()> {
-        detached(py, || self.core.set_label(task_id.0, label))
+    fn set_label(&self, py: Python<'_>, task_id: TaskId, label: Option<Label>) -> PyResult<()> {
+        let label = label.map(|label| label.0);
+        detached(py, || self.core.set_label(task_id.0, label.as_deref()))
     }
 
     /// The label of a task, None for none; UnknownTaskError if the task is unknown.
@@ -407,17 +413,17 @@ impl Session {
 
     /// One score under the rules; an unknown task is created. Returns the task's LP.
     #[pyo3(
-        signature = (task_id, score, env_steps = Count(0)),
+        signature = (task_id, score, env_steps = Steps(0)),
         text_signature = "($self, task_id, score, env_steps=0)"
     )]
     fn update(
         &self,
         py: Python<'_>,
         task_id: TaskId,
-        score: f64,
-        env_steps: Count,
+        score: Score,
+        env_steps: Steps,
     ) -> PyResult<f64> {
-        single(py, || self.core.update(task_id.0, score, env_steps.0))
+        single(py, || self.core.update(task_id.0, score.0, env_steps.0))
     }
 
     /// One score an element, shape (n,), in their order.
@@ -456,17 +462,17 @@ impl Session {
     /// Raises:
     ///     ValueError: the ticket was reported before, or a score out of its range.
     #[pyo3(
-        signature = (ticket, score, env_steps = Count(0)),
+        signature = (ticket, score, env_steps = Steps(0)),
         text_signature = "($self, ticket, score, env_steps=0)"
     )]
     fn report(
         &self,
         py: Python<'_>,
         ticket: &Ticket,
-        score: f64,
-        env_steps: Count,
+        score: Score,
+        env_steps: Steps,
     ) -> PyResult<Option<f64>> {
-        single(py, || self.core.report(ticket.core(), score, env_steps.0))
+        single(py, || self.core.report(ticket.core(), score.0, env_steps.0))
     }
 
     /// Reports drawn episodes, each once, with scores of shape (n,).
@@ -607,11 +613,11 @@ impl Session {
     fn draw_many(
         &self,
         py: Python<'_>,
-        n: Count,
+        n: Draws,
         replace: bool,
         stream: Option<&Stream>,
     ) -> PyResult<Vec<Ticket>> {
-        let n = options::size(n);
+        let n = options::size(Count(n.0));
         let mut stream = stream.map(|stream| stream.take(py));
         let stream = stream.as_deref_mut();
         let draw = || self.core.draw_many(n, replace, stream);
@@ -649,7 +655,7 @@ impl Session {
 
     /// A stream of (session seed, seed), or of (session seed, next stream number).
     #[pyo3(signature = (seed = None))]
-    fn stream(&self, seed: Option<Count>) -> PyResult<Stream> {
+    fn stream(&self, seed: Option<Seed>) -> PyResult<Stream> {
         let stream = self.opened()?.new_stream(seed.map(|seed| seed.0));
         Ok(stream.into_python()?.into())
     }

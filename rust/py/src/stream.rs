@@ -8,7 +8,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::PyType;
 
 use crate::calls::IntoPython;
-use crate::scalars::Count;
+use crate::scalars::{Count, Seed};
 
 /// A stream of random draws. State: four 64-bit words.
 #[pyclass(frozen, module = "curricle._core")]
@@ -46,7 +46,7 @@ pub fn words(state: Words) -> [u64; 4] {
 impl Stream {
     #[new]
     #[pyo3(signature = (seed, number = Count(0)), text_signature = "(seed, number=0)")]
-    fn new(seed: Count, number: Count) -> Self {
+    fn new(seed: Seed, number: Count) -> Self {
         Core::new(seed.0, number.0).into()
     }
 

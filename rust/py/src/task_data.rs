@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::scalars::{Count, Small, TaskId};
+use crate::scalars::{Count, Small, TaskId, no_utf8};
 
 /// One task's record. A plain mutable value: changing it changes no session.
 #[pyclass(module = "curricle._core", get_all, set_all)]
@@ -194,7 +194,7 @@ impl TaskData {
     pub fn label_text(&self, py: Python<'_>) -> PyResult<Option<&str>> {
         self.label
             .as_ref()
-            .map(|label| label.to_str(py))
+            .map(|label| label.to_str(py).map_err(|_| no_utf8(label.bind(py))))
             .transpose()
     }
 }

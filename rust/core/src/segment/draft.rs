@@ -9,6 +9,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::lockfile::beside;
+use super::place::LOCK_SUFFIX;
+use super::room::{available_bytes, available_memory};
 use crate::{Error, Result};
 
 /// An unpublished file of the final size.
@@ -33,7 +35,7 @@ impl Draft {
     /// A file with a temporary name. The caller holds the session's lock file, so that a file of
     /// that name is left over from a creator who died.
     pub(super) fn named(session: &Path) -> io::Result<Self> {
-        let temporary = beside(session, ".new");
+        let temporary = draft_of(session);
         match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -119,6 +121,12 @@ impl Drop for Draft {
     }
 }
 
+/// Name of a draft that must have one; no session's lock file is called so, as no session's name
+/// ends like that of a lock file.
+pub(super) fn draft_of(session: &Path) -> PathBuf {
+    beside(session, LOCK_SUFFIX)
+}
+
 /// Folder of a session; its path is absolute.
 pub(super) fn folder(session: &Path) -> &Path {
     session.parent().unwrap_or(Path::new("/"))
@@ -137,41 +145,4 @@ fn no_space(session: &Path, needed: usize) -> Error {
         session.display(),
         folder.display()
     ))
-}
-
-/// Memory that is left for a folder whose files live in memory; nothing for any other.
-fn available_memory(folder: &Path) -> Option<u64> {
-    let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
-    let mut numbers = std::mem::MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the string ends in NUL, and the kernel writes no more than one statfs.
-    if unsafe { libc::statfs(folder.as_ptr(), numbers.as_mut_ptr()) } != 0 {
-        return None;
-    }
-    // SAFETY: the call succeeded and filled the struct.
-    if unsafe { numbers.assume_init() }.f_type != libc::TMPFS_MAGIC {
-        return None;
-    }
-    let memory = fs::read_to_string("/proc/meminfo").ok()?;
-    let kilobytes = |name: &str| {
-        let line = memory.lines().find(|line| line.starts_with(name))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok()
-    };
-    Some((kilobytes("MemAvailable:")? + kilobytes("SwapFree:").unwrap_or(0)) * 1024)
-}
-
-fn available_bytes(folder: &Path) -> Option<u64> {
-    let on_disk = space_in(folder)?;
-    Some(available_memory(folder).map_or(on_disk, |memory| memory.min(on_disk)))
-}
-
-fn space_in(folder: &Path) -> Option<u64> {
-    let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
-    let mut numbers = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: the string ends in NUL, and the kernel writes no more than one statvfs.
-    if unsafe { libc::statvfs(folder.as_ptr(), numbers.as_mut_ptr()) } != 0 {
-        return None;
-    }
-    // SAFETY: the call succeeded and filled the struct.
-    let numbers = unsafe { numbers.assume_init() };
-    Some(numbers.f_bavail * numbers.f_frsize)
 }

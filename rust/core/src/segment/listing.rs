@@ -1,19 +1,23 @@
 //! Listing and removing named sessions.
 
-use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use super::draft::draft_of;
 use super::failure;
+use super::flock::try_flock;
 use super::identity::user;
-use super::lockfile::{LockFile, try_flock};
+use super::lockfile::{LockFile, beside};
 use super::place::{FOLDER, LOCK_SUFFIX, PREFIX, named};
 use super::preamble::Preamble;
 use super::shared::open_file;
 use crate::{Error, Result};
+
+/// How long a list waits for the lock file of one session.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// One named session of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +41,8 @@ pub struct SessionInfo {
     pub owner: u32,
 }
 
-/// Every named session, dead ones and other users' included, in order of their names.
+/// Every named session, dead ones and other users' included, in order of their names. What
+/// killed processes left beside sessions goes: lock files, and drafts where these need a name.
 ///
 /// # Errors
 ///
@@ -48,13 +53,17 @@ pub fn list() -> Result<Vec<SessionInfo>> {
     let mut sessions = Vec::new();
     for entry in fs::read_dir(folder).map_err(fail)? {
         let entry = entry.map_err(fail)?;
-        let Some(name) = session_name(&entry.file_name()) else {
+        let (file, path) = (entry.file_name(), entry.path());
+        let Some(name) = file.to_str().and_then(|file| file.strip_prefix(PREFIX)) else {
             continue;
         };
-        let path = entry.path();
+        if let Some(session) = name.strip_suffix(LOCK_SUFFIX) {
+            sweep(&path, session.strip_suffix(LOCK_SUFFIX).unwrap_or(session));
+            continue;
+        }
         match fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_file() => {
-                sessions.extend(describe(name, path, &metadata)?);
+            Ok(metadata) if metadata.is_file() && !name.is_empty() => {
+                sessions.extend(describe(name.to_owned(), path, &metadata)?);
             }
             // Another kind of file is no session; one that vanished meanwhile none any more.
             _ => {}
@@ -92,9 +101,22 @@ pub fn remove(name: &str, force: bool) -> Result<bool> {
     Ok(true)
 }
 
-fn session_name(file: &OsStr) -> Option<String> {
-    let name = file.to_str()?.strip_prefix(PREFIX)?;
-    (!name.is_empty() && !name.ends_with(LOCK_SUFFIX)).then(|| name.to_owned())
+/// Removes what was found beside the session `name`, a lock file or a draft, if it is ours and
+/// nobody holds the lock. A failure leaves it to the next list.
+fn sweep(found: &Path, name: &str) {
+    let Ok(session) = named(name) else { return };
+    let is_ours = |path: &Path| {
+        fs::symlink_metadata(path).map(|found| found.is_file() && found.uid() == user())
+    };
+    let lock = beside(&session, "");
+    // Not where either is another user's, whose processes could not use a lock file of ours.
+    if !is_ours(found).unwrap_or(false) || !is_ours(&lock).unwrap_or(true) {
+        return;
+    }
+    // The lock file goes when it is dropped; usually there is no draft.
+    if let Ok(Some(_lock)) = LockFile::acquire_within(&session, Duration::ZERO) {
+        let _ = fs::remove_file(draft_of(&session));
+    }
 }
 
 fn describe(name: String, path: PathBuf, metadata: &Metadata) -> Result<Option<SessionInfo>> {
@@ -121,8 +143,9 @@ fn describe(name: String, path: PathBuf, metadata: &Metadata) -> Result<Option<S
 /// Whether somebody is attached and whether the session persists; nothing where it is gone.
 fn look(path: &Path) -> Result<Option<(bool, Option<bool>)>> {
     // Under the lock file, or else a process that leaves could take our lock for somebody's who
-    // is attached. Where it is taken, somebody is making, joining or leaving the session.
-    let lock = LockFile::try_acquire(path)?;
+    // is attached. Where it stays taken, somebody is making, joining or leaving the session; who
+    // only lists it has it for a moment.
+    let lock = LockFile::acquire_within(path, LOOK)?;
     let Some(descriptor) = open_file(path)? else {
         return Ok(None);
     };

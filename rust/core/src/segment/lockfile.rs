@@ -1,15 +1,15 @@
 //! The lock file beside a session: whoever makes, joins, revives, leaves or removes a session
 //! does so under it, one process (and thread) at a time.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::descriptor::Descriptor;
+use super::flock::{identity, is_at, try_flock};
 use super::place::LOCK_SUFFIX;
 use crate::{Error, Result};
 
@@ -17,6 +17,7 @@ use crate::{Error, Result};
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// A lock file that this thread holds; removed on drop.
+#[derive(Debug)]
 pub(super) struct LockFile {
     path: PathBuf,
     descriptor: Descriptor,
@@ -25,47 +26,65 @@ pub(super) struct LockFile {
 impl LockFile {
     /// Waits for the lock file of the session at `session`.
     pub(super) fn acquire(session: &Path) -> Result<Self> {
-        let path = beside(session, "");
-        let mut patience = Patience::new(LIMIT);
-        loop {
-            if let Some(held) = Self::attempt(&path)? {
-                return Ok(held);
-            }
-            if !patience.pause() {
-                return Err(Error::LockTimeout {
+        match Self::acquire_within(session, LIMIT)? {
+            Some(held) => Ok(held),
+            None => {
+                let path = beside(session, "");
+                Err(Error::LockTimeout {
                     what: format!("the lock file {}", path.display()),
                     seconds: LIMIT.as_secs_f64(),
                     holder: read_holder(&path),
-                });
+                })
             }
         }
     }
 
-    /// Takes the lock file if nobody has it.
-    pub(super) fn try_acquire(session: &Path) -> Result<Option<Self>> {
-        Self::attempt(&beside(session, ""))
+    /// Takes the lock file if it can be had within `limit`.
+    pub(super) fn acquire_within(session: &Path, limit: Duration) -> Result<Option<Self>> {
+        let path = beside(session, "");
+        let mut patience = Patience::new(limit);
+        loop {
+            if let Some(held) = Self::attempt(&path)? {
+                return Ok(Some(held));
+            }
+            if !patience.pause() {
+                return Ok(None);
+            }
+        }
     }
 
     fn attempt(path: &Path) -> Result<Option<Self>> {
-        let mut options = File::options();
-        options.read(true).write(true).create(true).mode(0o600);
-        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        let fail = |error| super::failure(path, "the lock file cannot be used", &error);
-        let descriptor = Descriptor::open(path, &options).map_err(fail)?;
+        Self::hold(path, open(path)?)
+    }
+
+    fn hold(path: &Path, descriptor: Descriptor) -> Result<Option<Self>> {
+        let fail = |error| unusable(path, &error);
         let file = descriptor.file();
         // A holder before us may have removed the file while we opened it: then it is no lock.
         if !try_flock(&file, libc::LOCK_EX).map_err(fail)? || !is_at(&file, path).map_err(fail)? {
             return Ok(None);
         }
-        // Only for the message of those who wait in vain.
+        // Only for the message of those who wait in vain; a full folder must not keep anybody from
+        // leaving a session, which frees its memory.
         let holder = std::process::id().to_string();
-        file.write_all_at(holder.as_bytes(), 0).map_err(fail)?;
-        file.set_len(holder.len() as u64).map_err(fail)?;
+        let written = file.write_all_at(holder.as_bytes(), 0);
+        let _ = written.and_then(|()| file.set_len(holder.len() as u64));
         Ok(Some(Self {
             path: path.to_owned(),
             descriptor,
         }))
     }
+}
+
+fn open(path: &Path) -> Result<Descriptor> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).mode(0o600);
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    Descriptor::open(path, &options).map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Error {
+    super::failure(path, "the lock file cannot be used", error)
 }
 
 impl Drop for LockFile {
@@ -92,32 +111,9 @@ fn read_holder(path: &Path) -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// Whether `path` names the very file that is open, and not another or none.
-pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(found) => Ok(identity(&found) == identity(&file.metadata()?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// Whether both are openings of the same file.
 pub(super) fn is_same(one: &File, other: &File) -> io::Result<bool> {
     Ok(identity(&one.metadata()?) == identity(&other.metadata()?))
-}
-
-/// Device and inode.
-pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
-}
-
-/// Takes a lock on the whole file if it can be had at once.
-pub(super) fn try_flock(file: &File, kind: i32) -> io::Result<bool> {
-    match flock(file, kind | libc::LOCK_NB) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// Takes a lock on the whole file if it can be had within `limit`.
@@ -130,15 +126,6 @@ pub(super) fn flock_within(file: &File, kind: i32, limit: Duration) -> io::Resul
         if !patience.pause() {
             return Ok(false);
         }
-    }
-}
-
-fn flock(file: &File, operation: i32) -> io::Result<()> {
-    // SAFETY: the descriptor is open for the whole call.
-    if unsafe { libc::flock(file.as_raw_fd(), operation) } == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
     }
 }
 
@@ -164,5 +151,29 @@ impl Patience {
         thread::sleep(self.next);
         self.next = (self.next * 2).min(Duration::from_millis(1));
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_file_that_its_holder_removed_is_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = folder.path().join("session");
+        let path = beside(&session, "");
+        let first = LockFile::acquire(&session).unwrap();
+        let late = open(&path).unwrap();
+        drop(first);
+        let again = open(&path).unwrap();
+        let second = LockFile::acquire(&session).unwrap();
+        assert!(LockFile::hold(&path, late).unwrap().is_none());
+        assert!(
+            path.exists(),
+            "the second holder's lock file is not touched"
+        );
+        drop(second);
+        assert!(LockFile::hold(&path, again).unwrap().is_none());
     }
 }

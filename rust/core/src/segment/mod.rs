@@ -8,6 +8,7 @@
 //!
 //! Shared sessions need Linux with glibc, whose robust mutexes the content relies on.
 
+pub(crate) mod flock;
 mod fork;
 mod identity;
 mod mapping;
@@ -23,6 +24,8 @@ mod listing;
 mod lockfile;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod preamble;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod room;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod shared;
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
@@ -111,6 +114,13 @@ pub enum Opened {
 /// `attached_in` of a handle that was closed; no process has that many forks behind it.
 const CLOSED: u32 = u32::MAX;
 
+/// Keeps all others from making, joining, leaving or removing a session. A handle of the session
+/// that is closed or dropped meanwhile waits for it in vain.
+#[derive(Debug)]
+pub struct Held {
+    _lock: Option<shared::LockFile>,
+}
+
 /// An open session. Dropping it leaves the session.
 #[derive(Debug)]
 pub struct Segment {
@@ -131,17 +141,28 @@ impl Segment {
     /// session cannot be made, attached or trusted; [`Error::LockTimeout`] where somebody else
     /// holds the lock file for more than 10 seconds; whatever `init` and `check` return.
     pub fn open(request: &Request) -> Result<(Self, Opened)> {
+        let (segment, opened, _) = Self::open_held(request)?;
+        Ok((segment, opened))
+    }
+
+    /// Like [`Segment::open`], but nobody else comes or goes before the last value is dropped: for
+    /// what is left to do to the content before others see it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Segment::open`].
+    pub fn open_held(request: &Request) -> Result<(Self, Opened, Held)> {
         if let Some(size) = request.size.filter(|&size| size <= PREAMBLE) {
             return Err(Error::Value(format!(
                 "a segment of {size} bytes: it must be larger than its preamble of {PREAMBLE}"
             )));
         }
         fork::watch_forks();
-        let (mapping, site, opened) = match request.place.file()? {
-            None => (open_local(request)?, None, Opened::Created),
+        let (mapping, site, opened, lock) = match request.place.file()? {
+            None => (open_local(request)?, None, Opened::Created, None),
             Some(path) => {
-                let (mapping, site, opened) = shared::open(path, request)?;
-                (mapping, Some(site), opened)
+                let (mapping, site, opened, lock) = shared::open(path, request)?;
+                (mapping, Some(site), opened, Some(lock))
             }
         };
         let segment = Self {
@@ -150,7 +171,7 @@ impl Segment {
             attached_in: AtomicU32::new(fork_generation()),
             site,
         };
-        Ok((segment, opened))
+        Ok((segment, opened, Held { _lock: lock }))
     }
 
     /// The whole region; it stays valid after [`Segment::close`].

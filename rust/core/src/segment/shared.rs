@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use super::descriptor::Descriptor;
 use super::draft::{Draft, folder};
+use super::flock::{identity, is_at, try_flock};
 use super::identity::user;
-use super::lockfile::{LockFile, flock_within, identity, is_at, is_same, try_flock};
+pub(super) use super::lockfile::LockFile;
+use super::lockfile::{flock_within, is_same};
 use super::preamble::Preamble;
 use super::{Mapping, Mode, Opened, Place, Request, Standing, failure};
 use crate::{Error, Result};
@@ -42,11 +44,16 @@ pub(super) struct Found {
     live: bool,
 }
 
-/// Opens the session that the request names; its place is not local.
-pub(super) fn open(path: PathBuf, request: &Request) -> Result<(Mapping, Site, Opened)> {
+/// Opens the session that the request names; its place is not local. The lock file is still held.
+pub(super) fn open(path: PathBuf, request: &Request) -> Result<(Mapping, Site, Opened, LockFile)> {
     // Before the lock file, so that none appears beside somebody else's session.
     check_owner(&path)?;
-    let _lock = LockFile::acquire(&path)?;
+    let lock = LockFile::acquire(&path)?;
+    let (mapping, site, opened) = open_locked(path, request)?;
+    Ok((mapping, site, opened, lock))
+}
+
+fn open_locked(path: PathBuf, request: &Request) -> Result<(Mapping, Site, Opened)> {
     let Some(found) = find(&path)? else {
         return create(path, request, Opened::Created);
     };

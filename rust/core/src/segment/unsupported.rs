@@ -32,6 +32,10 @@ impl Site {
     }
 }
 
+/// No lock file is ever held here.
+#[derive(Debug)]
+pub(super) enum LockFile {}
+
 /// One named session of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionInfo {
@@ -53,7 +57,7 @@ pub struct SessionInfo {
     pub owner: u32,
 }
 
-pub(super) fn open(path: PathBuf, _request: &Request) -> Result<(Mapping, Site, Opened)> {
+pub(super) fn open(path: PathBuf, _request: &Request) -> Result<(Mapping, Site, Opened, LockFile)> {
     Err(refusal(&path.display().to_string()))
 }
 

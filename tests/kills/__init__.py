@@ -1,0 +1,1 @@
+"""Processes that work on one session and are killed, and the accounts that must come out."""
