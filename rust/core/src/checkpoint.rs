@@ -467,7 +467,7 @@ impl Table {
             retired.push(Tally::load(self.totals(stripe).owned()).retired);
             for (label, (tally, samples)) in of_labels.iter_mut().enumerate() {
                 tally.add(&Tally::load(self.label_totals(stripe, label).owned()));
-                *samples += self.label_samples(stripe, label).get();
+                *samples += self.sample_count(stripe, label);
             }
         }
         records.sort_unstable_by_key(|(slot, _)| *slot);
@@ -605,7 +605,9 @@ impl StructureGuard<'_> {
             table.link(data.task_id, slot);
         }
         let header = table.header();
-        header.counters.streams.set(saved.streams);
+        // Never lower: processes that are here draw streams of the numbers up to it.
+        let streams = saved.streams.max(header.counters.streams.get());
+        header.counters.streams.set(streams);
         header.counters.late_reports.set(saved.late_reports);
         for (word, bits) in header.score_range.iter().zip(saved.score_range) {
             word.set(bits);

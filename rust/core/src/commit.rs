@@ -166,6 +166,15 @@ impl Table {
         Some(self.holding(number, taken))
     }
 
+    /// Takes the lock of every stripe once, so that what dead holders left is finished.
+    ///
+    /// # Errors
+    /// `LockTimeout`, `Interrupted`.
+    #[cold]
+    pub(crate) fn finish_commits(&self) -> Result<()> {
+        (0..self.layout.stripes).try_for_each(|stripe| self.lock_stripe(stripe).map(drop))
+    }
+
     #[inline(always)]
     fn holding(&self, number: usize, taken: Taken) -> StripeGuard<'_> {
         let guard = StripeGuard {
@@ -433,7 +442,7 @@ impl<'a> StripeGuard<'a> {
             let record = table.record(slot);
             let (tenant, data) = record.load_owned();
             if tenant.live {
-                record.set_schedule(tenant.generation.wrapping_add(1), 0, 0);
+                record.freeze(tenant.generation, &table.header().intent.scheduled);
                 record.latch().publish(record.stage(&data, false));
             }
         }

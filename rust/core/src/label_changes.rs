@@ -18,7 +18,7 @@ impl Table {
         let (mut published, mut samples) = (0_u64, 0_u64);
         for stripe in 0..self.layout.stripes {
             published += self.label_totals(stripe, label).observe();
-            samples += self.label_samples(stripe, label).get();
+            samples += self.sample_count(stripe, label);
         }
         let mix = |state: u64, word: u64| hash((state ^ word).cast_signed());
         mix(mix(text, published), samples)

@@ -12,11 +12,16 @@ use crate::layout::{LABEL_WORDS, MAX_LABEL_BYTES};
 use crate::record::LABEL_RANGE;
 use crate::structure::{Plan, StructureGuard};
 use crate::table::Table;
+use crate::words::Word;
 
 /// The label that stands for folded ones.
 pub const OTHER: &str = "other";
 
 const LENGTH: u64 = 0xff;
+
+/// Low bits of a sample counter that count; the others name the last label that was folded.
+const SAMPLE_BITS: u32 = 48;
+const SAMPLES: u64 = (1 << SAMPLE_BITS) - 1;
 
 /// Checks a label's length.
 ///
@@ -36,6 +41,14 @@ pub fn check_label(label: &str) -> Result<()> {
 
 fn hash(label: &str) -> u64 {
     xxh3_64(label.as_bytes()) | 1
+}
+
+/// Changes a word that others count up meanwhile.
+fn change(word: &Word, new: impl Fn(u64) -> u64) {
+    let mut current = word.get();
+    while let Err(found) = word.exchange(current, new(current)) {
+        current = found;
+    }
 }
 
 impl Table {
@@ -90,8 +103,14 @@ impl Table {
             word.set(u64::from_le_bytes(*chunk));
         }
         let serial = self.header().intent.next_label.add(1) + 1;
-        words[0].publish((serial << 8) | label.len() as u64);
+        // Before the store that takes the place: one cut off in between has left it free.
         self.label_hashes()[number].publish(hash(label));
+        words[0].publish((serial << 8) | label.len() as u64);
+    }
+
+    /// Draws of tasks of a label in a stripe.
+    pub(crate) fn sample_count(&self, stripe: usize, label: usize) -> u64 {
+        self.label_samples(stripe, label).get() & SAMPLES
     }
 
     /// Refuses labels that do not all find room, even when every label without tasks gives its own.
@@ -159,6 +178,8 @@ impl StructureGuard<'_> {
     /// retained, and at least one where there is any, since keeping it would refuse a new label.
     fn fold_inactive(&self) -> Result<()> {
         let table = self.table;
+        // A label whose first task came in a commit that was cut off is in use.
+        table.finish_commits()?;
         let mut inactive: Vec<usize> = (1..table.other_label())
             .filter(|&label| table.fold_label(label).live.tasks == 0)
             .collect();
@@ -179,16 +200,35 @@ impl StructureGuard<'_> {
     pub(crate) fn fold(&self, label: usize) -> Result<()> {
         self.begin(Plan::Fold, 0, label);
         let table = self.table;
+        let serial = table.label_words(label)[0].get() >> 8;
         for stripe in 0..table.layout.stripes {
             table.lock_stripe(stripe)?.fold_label(label);
-            let samples = table.label_samples(stripe, label);
-            let count = samples.get();
-            samples.set(0);
-            table.label_samples(stripe, table.other_label()).add(count);
+            // Without a serial the label is free already.
+            if serial != 0 {
+                self.fold_samples(stripe, label, serial);
+            }
         }
         table.header().intent.label_generation.add(1);
         table.free_label(label);
         self.finish();
         Ok(())
+    }
+
+    /// Moves the draws of a label to "other". Both counters may be counted up meanwhile; the serial
+    /// number of the label marks the one that was changed, so that a repetition does the rest.
+    fn fold_samples(&self, stripe: usize, label: usize, serial: u64) {
+        // Never 0, which is no mark.
+        let mark = (1 + serial % (u64::MAX >> SAMPLE_BITS)) << SAMPLE_BITS;
+        let table = self.table;
+        let moved = &table.header().intent.scheduled;
+        let [from, to] =
+            [label, table.other_label()].map(|label| table.label_samples(stripe, label));
+        if to.get() & !SAMPLES != mark {
+            moved.publish(from.get() & SAMPLES);
+            change(to, |word| mark | ((word & SAMPLES) + moved.get()));
+        }
+        if from.get() & !SAMPLES != mark {
+            change(from, |word| mark | ((word & SAMPLES) - moved.get()));
+        }
     }
 }

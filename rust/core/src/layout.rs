@@ -100,7 +100,7 @@ pub struct StructureIntent {
     pub task_id: Word,
     /// Its slot, or the label that is folded.
     pub subject: Word,
-    /// Times that a task was scheduled when it was frozen for its removal.
+    /// Draws of a task when it was frozen for its removal, or of a label that is folded.
     pub scheduled: Word,
     /// Advanced before a chain of the index changes.
     pub index_version: Word,

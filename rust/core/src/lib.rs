@@ -9,6 +9,8 @@ mod atomic_file;
 mod batches;
 mod checkpoint;
 mod commit;
+#[cfg(test)]
+mod crash_points;
 mod draws;
 pub mod episode_ends;
 pub mod error;

@@ -149,6 +149,8 @@ impl RobustLock {
     pub fn mark_consistent(&self) {
         // SAFETY: called by the holder after EOWNERDEAD.
         unsafe { libc::pthread_mutex_consistent(self.raw()) };
+        #[cfg(test)]
+        crate::crash_points::lock_changed();
     }
 
     /// Releases the lock. Only for its holder.
@@ -156,6 +158,8 @@ impl RobustLock {
     pub fn unlock(&self) {
         // SAFETY: called by the holder.
         unsafe { libc::pthread_mutex_unlock(self.raw()) };
+        #[cfg(test)]
+        crate::crash_points::lock_changed();
     }
 }
 

@@ -194,7 +194,10 @@ impl<'a> Record<'a> {
     /// Times that the tenant was drawn.
     #[inline]
     pub fn scheduled(self, generation: u32) -> u64 {
-        of_generation(self.head[1].get(), generation)
+        let word = self.head[1].get();
+        // Frozen for a removal that is under way.
+        let frozen = of_generation(word, generation.wrapping_add(1));
+        of_generation(word, generation).max(frozen)
     }
 
     /// Counts one draw of the tenant of `generation`; false if the slot has another by now.
@@ -230,7 +233,7 @@ impl<'a> Record<'a> {
             }
             note.publish(word & COUNT);
             if self.head[1]
-                .exchange(word, pack(generation.wrapping_add(1), 0))
+                .exchange(word, pack(generation.wrapping_add(1), word))
                 .is_ok()
             {
                 return word & COUNT;

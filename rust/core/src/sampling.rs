@@ -163,7 +163,8 @@ impl Table {
     /// Draws one task and counts it as scheduled.
     ///
     /// # Errors
-    /// `Empty` where there is no task.
+    /// `Empty` where there is no task; `LockTimeout` where the only task that could be drawn is
+    /// coming or going and the process that does it is stopped.
     #[inline]
     pub fn draw(&self, stream: &mut Stream) -> Result<Ticket> {
         if self.is_loading() {
@@ -172,6 +173,11 @@ impl Table {
         let mut moments = None;
         let mut attempts = 0;
         loop {
+            if attempts > ATTEMPTS {
+                // Whoever was about to create or remove what is proposed may be dead.
+                drop(self.lock_structure()?);
+                self.finish_commits()?;
+            }
             let proposed = if attempts < ATTEMPTS {
                 self.propose(stream, &mut moments)
             } else {
@@ -380,7 +386,7 @@ impl Table {
     #[must_use]
     pub fn samples(&self, label: usize) -> u64 {
         (0..self.layout.stripes)
-            .map(|stripe| self.label_samples(stripe, label).get())
+            .map(|stripe| self.sample_count(stripe, label))
             .sum()
     }
 

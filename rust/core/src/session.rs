@@ -250,6 +250,8 @@ impl Session {
 
     /// Writes a whole record. Generation, weight and label number of `data` are the session's.
     ///
+    /// The schedule of a task that is there follows in stores of its own, as draws count it.
+    ///
     /// # Errors
     /// `Value` for a number that is not finite, `Capacity`, `Labels`, `LockTimeout`, `Session`.
     pub fn write(&self, data: &TaskData, label: Option<&str>) -> Result<()> {

@@ -19,7 +19,8 @@ pub struct Totals {
     pub completions: u64,
     /// Episodes reported, of live tasks.
     pub live_completions: u64,
-    /// Draws.
+    /// Draws. One that its process was killed in may be missing here, and in its label's, though
+    /// its task counts it.
     pub scheduled: u64,
     /// Sum of scores, of live and retired tasks.
     pub score_sum: f64,

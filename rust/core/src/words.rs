@@ -26,6 +26,8 @@ impl Word {
     #[inline]
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
+        #[cfg(test)]
+        crate::crash_points::stored(self);
     }
 
     /// Acquire load.
@@ -38,19 +40,30 @@ impl Word {
     #[inline]
     pub fn publish(&self, value: u64) {
         self.0.store(value, Ordering::Release);
+        #[cfg(test)]
+        crate::crash_points::stored(self);
     }
 
     /// Adds and returns the value before; wraps.
     #[inline]
     pub fn add(&self, value: u64) -> u64 {
-        self.0.fetch_add(value, Ordering::Relaxed)
+        let before = self.0.fetch_add(value, Ordering::Relaxed);
+        #[cfg(test)]
+        crate::crash_points::stored(self);
+        before
     }
 
     /// Replaces `current` by `new`; the value found where it was another.
     #[inline]
     pub fn exchange(&self, current: u64, new: u64) -> Result<u64, u64> {
-        self.0
-            .compare_exchange_weak(current, new, Ordering::AcqRel, Ordering::Relaxed)
+        let result =
+            self.0
+                .compare_exchange_weak(current, new, Ordering::AcqRel, Ordering::Relaxed);
+        #[cfg(test)]
+        if result.is_ok() {
+            crate::crash_points::stored(self);
+        }
+        result
     }
 
     /// Relaxed load of a float.
