@@ -26,6 +26,7 @@ use crate::rules::{RULES_WORDS, Rules};
 use crate::structure::{Loading, StructureGuard};
 use crate::table::Table;
 use crate::tally::{Live, MAX_PROGRESS, Retired, TALLY_WORDS, Tally, fixed_weight};
+use crate::words::Word;
 
 /// Version of the file.
 const VERSION: u64 = 1;
@@ -440,15 +441,17 @@ impl Table {
     }
 
     fn copy_out(&self, stream: [u64; 4]) -> Result<Saved> {
-        let generation = &self.header().intent.label_generation;
-        loop {
-            let before = generation.observe();
-            let saved = self.copy_stripes(stream)?;
-            // A label that was folded meanwhile may have lent its number to another.
-            if generation.observe() == before {
-                return Ok(saved);
-            }
+        let intent = &self.header().intent;
+        let versions = || [&intent.label_generation, &intent.index_version].map(Word::observe);
+        let before = versions();
+        let saved = self.copy_stripes(stream)?;
+        if versions() == before && !self.is_loading() {
+            return Ok(saved);
         }
+        // A task may have come twice, by way of a slot in a later stripe, and a label's number may
+        // mean another one: copied again while nobody changes the set of tasks.
+        let _structure = self.lock_structure()?;
+        self.copy_stripes(stream)
     }
 
     fn copy_stripes(&self, stream: [u64; 4]) -> Result<Saved> {

@@ -6,9 +6,10 @@
 //! because the record under it moved to another chain, can only miss; it then sees that the
 //! version has moved on and looks again.
 
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use crate::record_words::Record;
+use crate::sync::fence;
 use crate::table::Table;
 use crate::words::Word;
 

@@ -3,7 +3,7 @@
 //! Label 0 is "no label"; the last one is [`OTHER`], into which inactive labels are folded.
 
 use std::collections::HashSet;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::layout::{LABEL_WORDS, MAX_LABEL_BYTES};
 use crate::record::LABEL_RANGE;
 use crate::structure::{Plan, StructureGuard};
+use crate::sync::fence;
 use crate::table::Table;
 use crate::words::Word;
 

@@ -5,8 +5,9 @@
 //! nothing that a reader sees. A reader that meets a new sequence after its copy starts again:
 //! somebody has completed a write meanwhile.
 
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
+use crate::sync::{fence, spin_loop, yield_now};
 use crate::words::Word;
 
 /// A latch over `2 * n` words of copies; `n` is the length of each copy.
@@ -72,9 +73,9 @@ impl<'a> Latch<'a> {
             }
             attempts += 1;
             if attempts.is_multiple_of(64) {
-                std::thread::yield_now();
+                yield_now();
             } else {
-                std::hint::spin_loop();
+                spin_loop();
             }
         }
     }

@@ -23,6 +23,8 @@ pub mod latch;
 pub mod layout;
 mod local_fork;
 pub mod lock;
+#[cfg(loom)]
+pub mod modelled;
 mod options;
 mod own_stream;
 mod plausible;
@@ -37,6 +39,7 @@ pub mod session;
 mod sound;
 pub mod stream;
 pub mod structure;
+mod sync;
 mod table;
 pub mod tally;
 mod ticket;

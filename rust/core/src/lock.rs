@@ -74,6 +74,10 @@ impl RobustLock {
     /// Takes the lock if it is free; `None` if somebody has it. See [`Self::lock`].
     #[inline(always)]
     pub fn try_lock(&self, pid: u32) -> Option<Taken> {
+        #[cfg(loom)]
+        if let Some(taken) = crate::modelled::try_lock(self) {
+            return taken;
+        }
         // SAFETY: an initialised mutex.
         let taken = match unsafe { libc::pthread_mutex_trylock(self.raw()) } {
             0 => Taken::Clean,
@@ -100,6 +104,10 @@ impl RobustLock {
 
     #[cold]
     fn wait(&self, what: &str, limit: Duration, waits: &Word) -> Result<Taken> {
+        #[cfg(loom)]
+        if let Some(taken) = crate::modelled::lock(self) {
+            return Ok(taken);
+        }
         for _ in 0..SPINS {
             std::hint::spin_loop();
             // SAFETY: an initialised mutex.
@@ -147,6 +155,10 @@ impl RobustLock {
 
     /// Says that what the lock guards is whole again after a holder's death.
     pub fn mark_consistent(&self) {
+        #[cfg(loom)]
+        if crate::modelled::is_watched(self) {
+            return;
+        }
         // SAFETY: called by the holder after EOWNERDEAD.
         unsafe { libc::pthread_mutex_consistent(self.raw()) };
         #[cfg(test)]
@@ -156,6 +168,10 @@ impl RobustLock {
     /// Releases the lock. Only for its holder.
     #[inline]
     pub fn unlock(&self) {
+        #[cfg(loom)]
+        if crate::modelled::unlock(self) {
+            return;
+        }
         // SAFETY: called by the holder.
         unsafe { libc::pthread_mutex_unlock(self.raw()) };
         #[cfg(test)]

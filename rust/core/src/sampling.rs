@@ -10,6 +10,7 @@ use crate::huge::with_room;
 use crate::layout::MAX_STRIPES;
 use crate::rules::Law;
 use crate::stream::Stream;
+use crate::sync::spin_loop;
 use crate::table::Table;
 use crate::tally::{TASKS_WORD, Tally, WEIGHT_WORD, weight_of};
 use crate::ticket::Ticket;
@@ -183,6 +184,10 @@ impl Table {
             } else {
                 self.pick_exactly(stream, true)
             };
+            if attempts > 0 {
+                // Somebody is in the middle of a change.
+                spin_loop();
+            }
             attempts += 1;
             let slot = match proposed {
                 None if self.is_empty() => return Err(Error::Empty),

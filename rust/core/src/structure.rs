@@ -3,7 +3,7 @@
 //! The intent says what the holder is about to do; whoever gets the lock after its death finishes
 //! it. Every step may be repeated.
 
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::lock::Taken;
 use crate::progress;
 use crate::record::TaskData;
 use crate::record_words::Tenant;
+use crate::sync::fence;
 use crate::table::Table;
 
 /// What a structure change is about to do.

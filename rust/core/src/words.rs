@@ -3,9 +3,10 @@
 //! Everything in a session is made of [`Word`]s, so that no access is a data race under the Rust
 //! memory model and the same code runs on a mapping and on the heap.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::segment::Shared;
+use crate::sync::AtomicU64;
 
 /// One 64-bit word of shared memory.
 #[repr(transparent)]
