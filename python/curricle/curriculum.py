@@ -13,6 +13,7 @@ from curricle._core import Stream, Ticket
 from curricle.algorithms import CurriculumAlgorithm, CustomAlgorithm, WeightAlgorithm
 from curricle.backends.arrays import step_counts, vector
 from curricle.backends.base import TaskMemoryBackend
+from curricle.backends.core_backed import CoreBackend
 from curricle.config import LearningProgressConfig, UniformConfig
 from curricle.errors import UnknownTaskError
 from curricle.generators.base import TaskGenerator
@@ -96,31 +97,33 @@ class Curriculum:
         self._generator = tasks if isinstance(tasks, TaskGenerator) else FixedTasks(tasks)
         hypers, weigher = read_config(config)
         size = agree_on_size(self._generator, hypers, pool_size, max_task_id)
-        own = False
+        own: CoreBackend | None = None
         if backend is None:
             place = name_session(hypers, session, path, persist)
-            backend = open_backend(hypers, size, place, seed, persist, self._generator, max_task_id)
-            own = True
+            backend = own = open_backend(
+                hypers, size, place, seed, persist, self._generator, max_task_id
+            )
         elif session is not None or path is not None or persist:
             raise ValueError("give backend, or session, path and persist, not both")
-        self._algorithm = make_algorithm(hypers, weigher, size, backend)
-        self._tracker = self._algorithm.tracker
-        agree_on_seed(backend, seed, own)
-        self._pool = Pool(self._generator, self._algorithm, size, max_task_id)
-        self._rebuilt: dict[int, CurriculumTask] = {}
-        # Completions between two looks at the pool (a look scans it), 0 for none.
-        self._every = 0
-        self._since = 0
-        if isinstance(self._algorithm, CustomAlgorithm):
-            self._every = self._since = self._algorithm.update_every
-        elif not isinstance(self._generator, FixedTasks):
-            self._every = max(1, size // 64)
         try:
+            self._algorithm = make_algorithm(hypers, weigher, size, backend)
+            self._tracker = self._algorithm.tracker
+            agree_on_seed(backend, seed, own is not None)
+            self._pool = Pool(self._generator, self._algorithm, size, max_task_id)
+            self._rebuilt: dict[int, CurriculumTask] = {}
+            # Completions between two looks at the pool (a look scans it), 0 for none.
+            self._every = 0
+            self._since = 0
+            if isinstance(self._algorithm, CustomAlgorithm):
+                self._every = self._since = self._algorithm.update_every
+            elif not isinstance(self._generator, FixedTasks):
+                self._every = max(1, size // 64)
             self._pool.fill()
         except BaseException:
-            # Else the error's trace would keep a session that nobody can close.
-            if own:
-                backend.close()
+            # Else the error's trace would keep a session that nobody can close, or a file would
+            # keep one that is half made.
+            if own is not None:
+                own.discard()
             raise
 
     # Tasks.
@@ -272,6 +275,8 @@ class Curriculum:
         if len(steps) != len(task_ids):
             raise ValueError(f"{len(task_ids)} ids and {len(steps)} env_steps")
         known = np.array([task_id in self._tracker for task_id in task_ids.tolist()], np.bool_)
+        # What is not written is checked as well.
+        self._tracker.backend.check_rows(values[~known], steps[~known])
         progress = np.full(len(task_ids), np.nan)
         progress[known] = self._tracker.update_batch(task_ids[known], values[known], steps[known])
         self._since += len(task_ids)

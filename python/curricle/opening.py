@@ -13,6 +13,7 @@ from curricle.algorithms import (
 )
 from curricle.algorithms.custom import CustomConfig
 from curricle.backends import LocalMemoryBackend, SharedMemoryBackend, TaskMemoryBackend
+from curricle.backends.core_backed import CoreBackend
 from curricle.checks import MAX_ID, MAX_LABELS, integer
 from curricle.config import LearningProgressConfig, SessionConfig, UniformConfig
 from curricle.content import describe
@@ -93,7 +94,7 @@ def open_backend(
     persist: bool,
     generator: TaskGenerator,
     max_task_id: int,
-) -> TaskMemoryBackend:
+) -> CoreBackend:
     """The backend of a curriculum that was given none."""
     options: dict[str, Any] = {
         "rules": hypers.rules(),
@@ -130,7 +131,6 @@ def agree_on_seed(backend: TaskMemoryBackend, seed: int | None, own: bool) -> No
     if seed is None or backend.seed == seed:
         return
     if own:
-        backend.close()
         raise SessionError(
             f"seed={seed}, but the session {backend.name!r} is there with seed={backend.seed}: "
             "leave seed out, or name another session"

@@ -44,7 +44,11 @@ class Pool:
         self.algorithm = algorithm
         self.size = size
         self.max_task_id = max_task_id
-        self._seed = algorithm.tracker.backend.seed ^ _IDS
+
+    @property
+    def _seed(self) -> int:
+        # Asked each time: a checkpoint that is loaded brings its own.
+        return self.algorithm.tracker.backend.seed ^ _IDS
 
     def fill(self) -> None:
         """Creates the tasks of the pool; those that are there, or once were, stay as they are.
@@ -148,8 +152,13 @@ class Pool:
         return evicted is not None and self.replace(evicted)
 
     def replace(self, evicted: int) -> bool:
-        """Evicts a task and creates a fresh one; false where nothing changed."""
+        """Evicts a task and creates a fresh one; false where nothing changed.
+
+        A task that a process took out when it was killed is made up for.
+        """
         tracker = self.algorithm.tracker
+        if len(tracker) < self.size:
+            self._top_up()
         if len(tracker) > self.size:
             return tracker.remove_task(evicted, evict=True)
         stream = Stream(self._seed, self._tenancy(evicted))

@@ -227,7 +227,7 @@ class TaskMemoryBackend(ABC):
         steps = np.zeros(len(task_ids), np.int64) if env_steps is None else env_steps
         if not len(task_ids) == len(scores) == len(steps):
             raise ValueError(f"{len(task_ids)} ids, {len(scores)} scores, {len(steps)} env_steps")
-        self._check_rows(scores, steps)
+        self.check_rows(scores, steps)
         progress = np.full(len(task_ids), np.nan)
         columns = (task_ids.tolist(), scores.tolist(), steps.tolist())
         for at, element in enumerate(zip(*columns, strict=True)):
@@ -264,7 +264,7 @@ class TaskMemoryBackend(ABC):
             raise ValueError(
                 f"{len(tickets)} tickets, {len(scores)} scores, {len(steps)} env_steps"
             )
-        self._check_rows(scores, steps)
+        self.check_rows(scores, steps)
         self._ledger.check_unreported(tickets)
         rows = zip(tickets, scores.tolist(), steps.tolist(), strict=True)
         progress = [self.report(*row) for row in rows]
@@ -509,7 +509,8 @@ class TaskMemoryBackend(ABC):
                 f"{len(task_ids)} fit in; evict or remove some, or allocate more"
             )
 
-    def _check_rows(self, scores: NDArray[np.float64], steps: NDArray[np.int64]) -> None:
+    def check_rows(self, scores: NDArray[np.float64], steps: NDArray[np.int64]) -> None:
+        """ValueError for a score or a number of environment steps out of its range."""
         for at, (score, count) in enumerate(zip(scores.tolist(), steps.tolist(), strict=True)):
             self.checked_score(score)
             checks.integer(count, f"env_steps[{at}]", 0, checks.MAX_STEPS)

@@ -177,6 +177,11 @@ class CoreBackend(TaskMemoryBackend):
         if self._session is not None:
             self._session.close()
 
+    def discard(self) -> None:
+        """Leaves the session; if this backend has made it, nothing stays of it."""
+        if self._session is not None and not self._session.closed:
+            self._session.close(discard=self._session.created)
+
     def __getstate__(self) -> dict[str, Any]:
         _ = self.session
         own = vars(CoreBackend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +41,8 @@ class Ledger:
     tick: int = 0
     hidden: set[int] = field(default_factory=set)
     tickets: set[int] = field(default_factory=set)
-    serial: int = 0
+    # Random, so that tickets of another backend are not taken for tickets of this one.
+    serial: int = field(default_factory=lambda: secrets.randbits(40) << 16)
     retired: dict[str | None, dict[str, float]] = field(default_factory=dict)
 
     @property

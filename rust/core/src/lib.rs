@@ -8,6 +8,7 @@
 mod atomic_file;
 mod batches;
 mod checkpoint;
+mod checkpoint_format;
 mod commit;
 #[cfg(test)]
 mod crash_points;

@@ -190,7 +190,7 @@ impl Table {
             }
             attempts += 1;
             let slot = match proposed {
-                None if self.is_empty() => return Err(Error::Empty),
+                None if self.is_empty_for_good()? => return Err(Error::Empty),
                 // Empty for a moment, while everything was replaced, or spoiled by an update.
                 None | Some(None) => continue,
                 Some(Some(slot)) => slot,
@@ -199,6 +199,16 @@ impl Table {
                 return Ok(ticket);
             }
         }
+    }
+
+    /// Whether there is no task, also after whoever changes the set of tasks is through: a
+    /// replacement of the only task has none for a moment.
+    #[cold]
+    fn is_empty_for_good(&self) -> Result<bool> {
+        Ok(self.is_empty() && {
+            let _structure = self.lock_structure()?;
+            self.is_empty()
+        })
     }
 
     /// Counts the tenant of a slot as scheduled; `None` if it is gone meanwhile.

@@ -161,6 +161,15 @@ impl Session {
         self.table.segment().close()
     }
 
+    /// Leaves the session; the last to leave removes it, even where it persists.
+    ///
+    /// # Errors
+    /// `Session` where the file could not be removed.
+    pub fn discard(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Relaxed);
+        self.table.segment().discard()
+    }
+
     /// Whether [`Self::close`] was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {

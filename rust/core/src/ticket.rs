@@ -2,8 +2,8 @@
 //!
 //! A report consumes its ticket for all processes, whoever holds a copy. Each draw takes a serial
 //! number, whose place in the ring is open until the report closes it. Places that are still open
-//! are skipped, so an episode may outlast any number of short ones. Only where a whole quarter of
-//! the ring is open do those tickets give way that are oldest: their episodes were abandoned.
+//! are skipped, so an episode may outlast any number of short ones. Only where the whole ring is
+//! open does the older half of the tickets give way: most of their episodes were abandoned.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -14,10 +14,7 @@ use crate::words::Word;
 /// Tickets that a session remembers as open, a power of two.
 pub const OPEN_TICKETS: usize = 1 << 16;
 
-/// Places that a draw looks at before it takes one that is open.
-const WINDOW: u64 = OPEN_TICKETS as u64 / 4;
-
-/// Later draws after which an open ticket may give way to others at once.
+/// Later draws after which an open ticket may give way.
 const OLD: u64 = OPEN_TICKETS as u64 / 2;
 
 /// What a draw hands out: a task, the tenancy of its slot, and the draw itself.
@@ -95,22 +92,21 @@ impl Table {
     /// A serial number after `last` whose place is to be had, and what is there.
     #[cold]
     fn seek(&self, last: u64) -> (u64, u64) {
-        let window = || (last + 1..=last + WINDOW).map(|serial| (serial, self.place(serial).get()));
-        if let Some(closed) = window().find(|(_, there)| !is_open(*there)) {
+        let round = || {
+            let serials = last + 1..=last + OPEN_TICKETS as u64;
+            serials.map(|serial| (serial, self.place(serial).get()))
+        };
+        if let Some(closed) = round().find(|(_, there)| !is_open(*there)) {
             return closed;
         }
-        let oldest = window()
-            .min_by_key(|(_, there)| *there)
-            .expect("a window of many places");
-        if last.saturating_sub(oldest.1 >> 1) > OLD {
-            for (serial, there) in window() {
-                if is_open(there) && last.saturating_sub(there >> 1) > OLD {
-                    replace(self.place(serial), there, closed(there >> 1));
-                }
+        for (serial, there) in round() {
+            if last.saturating_sub(there >> 1) > OLD {
+                replace(self.place(serial), there, closed(there >> 1));
             }
-            return (oldest.0, self.place(oldest.0).get());
         }
-        oldest
+        round()
+            .min_by_key(|(_, there)| *there)
+            .expect("a ring of many places")
     }
 
     /// Consumes a ticket.
@@ -133,7 +129,7 @@ impl Table {
         }
         Err(Error::Value(format!(
             "the ticket of task {} (draw {serial}) is not open: it was reported before, or it is \
-             of another session, or its episode seemed abandoned, {OLD} draws ago or more; an episode \
+             of another session, or {OPEN_TICKETS} tickets were open at once, of which the older half gave way; an episode \
              that was drawn once counts once",
             ticket.task_id
         )))
@@ -220,7 +216,7 @@ mod tests {
     #[test]
     fn a_long_episode_outlasts_any_number_of_short_ones() {
         let session = session();
-        let long = session.draw_many(5000, true, None).unwrap();
+        let long = session.draw_many(30_000, true, None).unwrap();
         for _ in 0..3 * OPEN_TICKETS {
             let short = session.draw(None).unwrap();
             session.report(&short, 0.5, 1).unwrap();
@@ -244,9 +240,10 @@ mod tests {
     #[test]
     fn many_thousand_episodes_run_at_once() {
         let session = session();
-        let mut running = session.draw_many(30_000, true, None).unwrap();
+        let many = OPEN_TICKETS - 100;
+        let mut running = session.draw_many(many, true, None).unwrap();
         for round in 0..200_000 {
-            let ended = &mut running[round * 7919 % 30_000];
+            let ended = &mut running[round * 7919 % many];
             session.report(ended, 0.5, 1).unwrap();
             *ended = session.draw(None).unwrap();
         }

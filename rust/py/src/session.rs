@@ -189,8 +189,18 @@ impl Session {
     }
 
     /// Leaves the session; the last process to leave removes it unless it persists.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        detached(py, || self.core.close())
+    ///
+    /// Args:
+    ///     discard: remove it then even if it persists, as a session that came to nothing.
+    #[pyo3(signature = (*, discard = false))]
+    fn close(&self, py: Python<'_>, discard: bool) -> PyResult<()> {
+        detached(py, || {
+            if discard {
+                self.core.discard()
+            } else {
+                self.core.close()
+            }
+        })
     }
 
     fn __len__(&self) -> PyResult<usize> {

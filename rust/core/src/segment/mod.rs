@@ -284,9 +284,23 @@ impl Segment {
     /// [`Error::Session`] or [`Error::LockTimeout`] where the clean-up failed. This process has
     /// left all the same; a session that was to go then shows up as dead in [`list`].
     pub fn close(&self) -> Result<()> {
+        self.leave(true)
+    }
+
+    /// Leaves the session as [`Self::close`] does, but the last process removes it even where it
+    /// persists: for a session that came to nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::close`].
+    pub fn discard(&self) -> Result<()> {
+        self.leave(false)
+    }
+
+    fn leave(&self, keep: bool) -> Result<()> {
         let before = self.attached_in.swap(CLOSED, Ordering::Relaxed);
         match &self.site {
-            Some(site) if before == fork_generation() => site.leave(),
+            Some(site) if before == fork_generation() => site.leave(keep),
             _ => Ok(()),
         }
     }

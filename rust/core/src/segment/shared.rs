@@ -325,14 +325,14 @@ impl Site {
             self.preamble.check_namespace(&self.path)?;
             self.liveness.adopt(&descriptor);
         }
-        if settle() { Ok(()) } else { self.depart(&lock) }
+        if settle() { Ok(()) } else { self.depart(&lock, true) }
     }
 
     /// Gives up this process's lock; the last to leave removes the file or, where the session
     /// persists, sees it to the disk.
-    pub(super) fn leave(&self) -> Result<()> {
+    pub(super) fn leave(&self, keep: bool) -> Result<()> {
         match LockFile::acquire(&self.path) {
-            Ok(lock) => self.depart(&lock),
+            Ok(lock) => self.depart(&lock, keep),
             Err(error) => {
                 self.liveness.close();
                 // Without its folder there is no file to remove either.
@@ -345,7 +345,7 @@ impl Site {
         }
     }
 
-    fn depart(&self, _lock: &LockFile) -> Result<()> {
+    fn depart(&self, _lock: &LockFile, keep: bool) -> Result<()> {
         self.liveness.close();
         let fail = |error| failure(&self.path, "cannot be left cleanly", &error);
         let Some(descriptor) = self.reopen()? else {
@@ -355,7 +355,7 @@ impl Site {
         if !try_flock(&file, libc::LOCK_EX).map_err(fail)? {
             return Ok(());
         }
-        if self.persists() {
+        if keep && self.persists() {
             self.sync(&file).map_err(fail)
         } else {
             fs::remove_file(&self.path).map_err(fail)

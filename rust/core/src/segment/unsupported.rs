@@ -27,7 +27,7 @@ impl Site {
         match *self {}
     }
 
-    pub(super) fn leave(&self) -> Result<()> {
+    pub(super) fn leave(&self, _keep: bool) -> Result<()> {
         match *self {}
     }
 }
