@@ -2,11 +2,13 @@
 
 import collections
 import pickle
+import re
+import secrets
 
 import numpy as np
 import pytest
 
-from curricle import list_sessions
+from curricle import list_sessions, remove_session
 from curricle.algorithms import LearningProgressAlgorithm, UniformAlgorithm
 from curricle.backends import LocalMemoryBackend
 from curricle.config import LearningProgressConfig, UniformConfig
@@ -404,6 +406,96 @@ class TestCheckpoints:
         assert resumed.tracker.snapshot().tobytes() == table.tobytes()
         assert go_on(resumed, 400) == expected
         assert resumed.metrics() == curriculum.metrics()
+
+    def test_a_resumed_run_has_the_seed_of_the_saved_one(self, generator, tmp_path):
+        path = str(tmp_path / "checkpoint")
+        saved = Curriculum(generator, local(), pool_size=20, seed=7)
+        for _ in range(100):
+            saved.report(saved.draw().ticket, 0.5)
+        saved.save(path)
+        loaded = Curriculum(generator, local(), pool_size=20)
+        loaded.load(path)
+        assert loaded.seed == 7
+        assert loaded.stream(5).random() == saved.stream(5).random()
+        for _ in range(300):
+            one, other = saved.draw(), loaded.draw()
+            assert one.task_id == other.task_id
+            score = one.task_id % 7 / 6
+            saved.report(one.ticket, score)
+            loaded.report(other.ticket, score)
+
+    @pytest.mark.parametrize("tasks", ["fixed", "generated"])
+    def test_other_rules_are_named(self, tasks, generator, tmp_path):
+        path = str(tmp_path / "checkpoint")
+        made = 20 if tasks == "fixed" else generator
+        Curriculum(made, local(score_range=(0.0, 1.0)), pool_size=20).save(path)
+        other = Curriculum(made, local(score_range=(0.0, 100.0)), pool_size=20)
+        with pytest.warns(RuntimeWarning, match=r"score_range is \(0.0, 1.0\).*100.0") as said:
+            other.load(path)
+        assert len(said) == 1
+
+
+class FailsAtFirst(SingleTaskGenerator):
+    """Raises while a pool is filled."""
+
+    broken = True
+
+    def task(self, task_id):
+        if self.broken and task_id % 5 == 0:
+            raise RuntimeError("a bug in the generator")
+        return super().task(task_id)
+
+
+@pytest.mark.parametrize("place", ["session", "persist", "path"])
+def test_a_curriculum_that_cannot_be_made_leaves_nothing(place, tmp_path):
+    name = f"test-{secrets.token_hex(8)}"
+    path = tmp_path / "session"
+    where = {
+        "session": {"session": name},
+        "persist": {"session": name, "persist": True},
+        "path": {"path": str(path)},
+    }[place]
+    generator = FailsAtFirst(SingleTaskGenerator.Config(env={"size": 1}))
+    try:
+        Curriculum(generator, pool_size=20, **where)
+    except RuntimeError as error:
+        # Kept, as a console or a debugger keeps it.
+        kept = error
+    assert "a bug" in str(kept)
+    assert not path.exists()
+    assert name not in {session["name"] for session in list_sessions()}
+    generator.broken = False
+    curriculum = Curriculum(generator, pool_size=30, **where)
+    assert len(curriculum.tracker) == 30
+    curriculum.close()
+    if place == "persist":
+        assert remove_session(name)
+
+
+def test_as_many_labels_as_tasks():
+    curriculum = Curriculum({f"task {i}": i for i in range(400)}, local())
+    assert len(curriculum.label_totals()) == 400
+    assert curriculum.draw().get_label().startswith("task ")
+    with pytest.raises(ValueError, match=r"70000 different labels.*65536"):
+        Curriculum({f"task {i}": i for i in range(70_000)}, local())
+    with pytest.raises(ValueError, match=r"400 different labels.*300"):
+        Curriculum({f"task {i}": i for i in range(400)}, local(max_labels=300))
+
+
+def test_scores_of_tasks_that_are_gone_are_checked():
+    curriculum = Curriculum(5, local(score_range=(0.0, 1.0)))
+    for score, said in [(float("nan"), "nan"), (1e300, "1e300"), (5.0, "score_range")]:
+        with pytest.raises(ValueError, match=re.escape(said).replace("e300", r"e\+?300")):
+            curriculum.report([1, 999], [0.5, score])
+    assert curriculum.tracker.totals()["completions"] == 0
+
+
+def test_rounding_does_not_refuse_a_return():
+    curriculum = Curriculum(2, local(score_range=(0.0, 1.0)))
+    return_ = sum([0.05] * 20)
+    assert return_ > 1.0
+    curriculum.report(curriculum.draw().ticket, return_)
+    assert curriculum.tracker.totals()["score_sum"] == pytest.approx(1.0)
 
 
 def test_a_pickled_local_curriculum_is_a_copy():

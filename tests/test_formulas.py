@@ -217,6 +217,31 @@ def test_one_learner_among_tasks_without_progress():
     assert learner_share(lambda task_id, rng: float(task_id % 2)) >= 0.3
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_one_learner_with_scores_of_0_and_1(seed):
+    # Noise may explain its first successes, and yet it is drawn on.
+    rng = np.random.default_rng(seed)
+    config = LearningProgressConfig(use_shared_memory=False, score_range=(0.0, 1.0))
+    curriculum = Curriculum(1000, config, seed=seed)
+    constant = np.arange(1000) % 2.0
+    constant[500] = 0.0
+    for _ in range(50):
+        curriculum.report(np.arange(1000), constant)
+    practised = hits = draws = 0
+    succeeded = False
+    while practised < 100:
+        task = curriculum.draw()
+        score = constant[task.task_id]
+        if task.task_id == 500:
+            practised += 1
+            hits += succeeded
+            score = float(rng.random() < practised / 100)
+            succeeded = succeeded or score > 0.0
+        draws += succeeded
+        curriculum.report(task.ticket, score)
+    assert hits / draws >= 0.3
+
+
 @pytest.mark.parametrize(("deviations", "least", "most"), [(1.5, 0.3, 1.0), (0.0, 0.0, 0.1)])
 def test_one_learner_among_noisy_tasks(deviations, least, most):
     # Without taking the noise off, 999 tasks of pure noise take nearly all draws.

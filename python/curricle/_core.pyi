@@ -385,7 +385,9 @@ class Session:
     def save(self, path: str) -> int:
         """Writes a checkpoint (atomically); returns its size in bytes."""
     def load(self, path: str) -> None:
-        """Replaces the tasks by those of a checkpoint, all or nothing; CheckpointError."""
+        """Replaces the tasks by those of a checkpoint, all or nothing, and the seed by its own;
+        CheckpointError. RuntimeWarning where it was saved under other rules: the session's stay.
+        """
 
 def list_sessions() -> list[dict[str, Any]]:
     """All named sessions of this machine, dead ones and other users' included.

@@ -403,12 +403,16 @@ class Curriculum:
         """Replaces the session's tasks by those of a checkpoint, all or nothing.
 
         Then the pool is filled up: tasks that the checkpoint lacks are created, and tasks that
-        it has without a label get theirs. So a session grows by loading into a larger one.
+        it has without a label get theirs. So a session grows by loading into a larger one. The
+        session's seed becomes that of the checkpoint; its rules stay.
 
         Raises:
             CheckpointError: the file is no checkpoint, or it has tasks that a fixed set of tasks
                 does not have; nothing is changed.
             CapacityError: more tasks or labels than the table can hold.
+
+        Warns:
+            RuntimeWarning: the checkpoint was saved under other rules.
         """
         self._pool.load(path)
         self._since = self._every

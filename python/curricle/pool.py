@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -91,7 +92,10 @@ class Pool:
                 columns=session.columns,
                 max_labels=session.max_labels,
             )
-            trial.load(path)
+            with warnings.catch_warnings():
+                # The load that counts says it.
+                warnings.simplefilter("ignore")
+                trial.load(path)
             self._refuse_beyond(path, trial.task_ids().tolist())
             trial.close()
             backend.load(path)

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from curricle.backends.base import TaskMemoryBackend
 
 VERSION = 1
-COUNTERS = ("created", "evicted", "removed", "late_reports", "score_min", "score_max", "tick")
+COUNTERS = (
+    "seed",
+    "created",
+    "evicted",
+    "removed",
+    "late_reports",
+    "score_min",
+    "score_max",
+    "tick",
+)
 
 
 def write_file(backend: TaskMemoryBackend, path: str) -> int:

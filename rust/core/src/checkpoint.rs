@@ -125,6 +125,15 @@ impl Saved {
     }
 }
 
+/// What a load says beside the records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// State of the saver's stream.
+    pub stream: [u64; 4],
+    /// Where the saver's rules ("here") differ from the session's ("there").
+    pub other_rules: Option<String>,
+}
+
 impl Table {
     /// Writes a checkpoint beside `path` and moves it there; its size in bytes. `stream` is the
     /// state of the caller's own stream of draws.
@@ -182,6 +191,7 @@ impl Table {
                 .map(|name| std::array::from_fn(|i| name[i].get()))
                 .collect(),
             rules: self.rules.clone(),
+            seed: header.seed.get(),
             streams: header.counters.streams.get(),
             stream,
             score_range: [header.score_range[0].get(), header.score_range[1].get()],
@@ -202,17 +212,20 @@ impl Table {
         })
     }
 
-    /// Replaces everything by a checkpoint; the state of the saver's stream.
+    /// Replaces everything by a checkpoint, its seed as well; the rules stay.
     ///
     /// # Errors
     /// `Checkpoint` naming what failed, with the session unchanged; `LockTimeout`.
-    pub fn load(&self, path: &Path) -> Result<[u64; 4]> {
+    pub fn load(&self, path: &Path) -> Result<Loaded> {
         let (saved, hash) = self.read_checkpoint(path)?;
-        let stream = saved.stream;
+        let loaded = Loaded {
+            stream: saved.stream,
+            other_rules: saved.rules.difference(&self.rules),
+        };
         let structure = self.lock_structure()?;
         let path_bytes = self.note_path(path);
         structure.fill(saved, Loading { hash, path_bytes })?;
-        Ok(stream)
+        Ok(loaded)
     }
 
     /// A checkpoint that fits this table and nothing of which will be refused, and its hash.
@@ -308,6 +321,7 @@ impl StructureGuard<'_> {
             table.link(data.task_id, slot);
         }
         let header = table.header();
+        header.seed.set(saved.seed);
         // Never lower: processes that are here draw streams of the numbers up to it.
         let streams = saved.streams.max(header.counters.streams.get());
         header.counters.streams.set(streams);

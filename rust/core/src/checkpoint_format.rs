@@ -15,13 +15,14 @@ use crate::rules::{RULES_WORDS, Rules};
 use crate::tally::{Live, Retired, TALLY_WORDS, Tally};
 
 /// Version of the file.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// "CURRICKP".
 const MAGIC: u64 = u64::from_le_bytes(*b"CURRICKP");
 pub(crate) const NAME_WORDS: usize = 4;
 const HEAD_WORDS: usize = 3;
-/// Words of number and state of streams, score range, late reports and samples without a label.
-const STATE_WORDS: usize = 1 + 4 + 2 + 2;
+/// Words of seed, number and state of streams, score range, late reports and samples without a
+/// label.
+const STATE_WORDS: usize = 2 + 4 + 2 + 2;
 /// Words of a label: number, length, text, totals, samples.
 const SAVED_LABEL_WORDS: usize = 2 + (LABEL_WORDS - 1) + TALLY_WORDS + 1;
 
@@ -37,6 +38,7 @@ pub(crate) struct Saved {
     pub(crate) capacity: u64,
     pub(crate) columns: Vec<[u64; NAME_WORDS]>,
     pub(crate) rules: Rules,
+    pub(crate) seed: u64,
     pub(crate) streams: u64,
     pub(crate) stream: [u64; 4],
     pub(crate) score_range: [u64; 2],
@@ -59,7 +61,7 @@ impl Saved {
         words.extend([self.capacity, self.columns.len() as u64]);
         words.extend(self.columns.iter().flatten());
         words.extend(self.rules.to_words());
-        words.push(self.streams);
+        words.extend([self.seed, self.streams]);
         words.extend(self.stream);
         words.extend(self.score_range);
         words.extend([self.late_reports, self.samples_without_label]);
@@ -124,7 +126,7 @@ impl Saved {
             .map(|_| words.array())
             .collect::<std::result::Result<_, _>>()?;
         let rules = Rules::from_words(&words.array::<RULES_WORDS>()?).map_err(|e| e.to_string())?;
-        let streams = words.one()?;
+        let [seed, streams] = words.array()?;
         let stream = words.array()?;
         let score_range = words.array()?;
         let [late_reports, samples_without_label] = words.array()?;
@@ -135,6 +137,7 @@ impl Saved {
             capacity,
             columns,
             rules,
+            seed,
             streams,
             stream,
             score_range,

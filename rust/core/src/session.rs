@@ -443,13 +443,15 @@ impl Session {
         self.table.save(path, self.stream_state()?)
     }
 
-    /// Replaces all tasks by those of a checkpoint and goes on with its stream of draws.
+    /// Replaces all tasks by those of a checkpoint and goes on with its seed and its stream of
+    /// draws. The session keeps its rules: where the saver's were others, what they were.
     ///
     /// # Errors
     /// `Checkpoint` with the session unchanged; `LockTimeout`, `Session`.
-    pub fn load(&self, path: &Path) -> Result<()> {
+    pub fn load(&self, path: &Path) -> Result<Option<String>> {
         self.table.enter()?;
-        let state = self.table.load(path)?;
-        self.set_stream_state(state)
+        let loaded = self.table.load(path)?;
+        self.set_stream_state(loaded.stream)?;
+        Ok(loaded.other_rules)
     }
 }

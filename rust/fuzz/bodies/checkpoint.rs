@@ -54,7 +54,7 @@ fn load(bytes: &[u8]) {
         let stream = session.stream_state().expect("a stream");
         let before = seen(&session);
         match session.load(&path) {
-            Ok(()) => {
+            Ok(_) => {
                 session
                     .verify()
                     .expect("what was loaded agrees with itself");

@@ -40,6 +40,11 @@ type Array<'py, T> = Bound<'py, PyArray1<T>>;
 /// What finds a session again: name, path, its random number, read-only, lock timeout.
 type Address<'a> = (Option<&'a str>, Option<&'a PathBuf>, u64, bool, f64);
 
+fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
+    let category = py.get_type::<PyRuntimeWarning>();
+    PyErr::warn(py, &category, &CString::new(message)?, 1)
+}
+
 impl Session {
     fn open(py: Python<'_>, options: &SessionOptions) -> PyResult<Self> {
         let core = detached(py, || Core::open(options))?;
@@ -48,8 +53,7 @@ impl Session {
                 "session {:?} was left behind by processes that are gone; it was made anew",
                 core.table().segment().name().unwrap_or_default()
             );
-            let category = py.get_type::<PyRuntimeWarning>();
-            PyErr::warn(py, &category, &CString::new(warning)?, 1)?;
+            warn(py, &warning)?;
         }
         Ok(Session {
             core,
@@ -739,12 +743,25 @@ impl Session {
         detached(py, || self.core.save(&path))
     }
 
-    /// Replaces the tasks by those of a checkpoint, all or nothing.
+    /// Replaces the tasks by those of a checkpoint, all or nothing, and the seed by its own.
     ///
     /// Raises:
     ///     CheckpointError: names what failed; the session is unchanged.
+    ///
+    /// Warns:
+    ///     RuntimeWarning: it was saved under other rules. Those of the session stay.
     fn load(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        detached(py, || self.core.load(&path))
+        match detached(py, || self.core.load(&path))? {
+            None => Ok(()),
+            Some(difference) => warn(
+                py,
+                &format!(
+                    "{} was saved under other rules: {difference} (here: the checkpoint, there: \
+                     this session); its statistics stay what its own rules made of the scores",
+                    path.display()
+                ),
+            ),
+        }
     }
 }
 

@@ -325,7 +325,11 @@ impl Site {
             self.preamble.check_namespace(&self.path)?;
             self.liveness.adopt(&descriptor);
         }
-        if settle() { Ok(()) } else { self.depart(&lock, true) }
+        if settle() {
+            Ok(())
+        } else {
+            self.depart(&lock, true)
+        }
     }
 
     /// Gives up this process's lock; the last to leave removes the file or, where the session
