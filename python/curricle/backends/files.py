@@ -13,7 +13,7 @@ from curricle.errors import CapacityError, CheckpointError
 if TYPE_CHECKING:
     from curricle.backends.base import TaskMemoryBackend
 
-VERSION = 1
+VERSION = 2
 COUNTERS = (
     "seed",
     "created",
