@@ -121,7 +121,7 @@ class Worker:
 
     def draw_and_abandon(self) -> None:
         """So many that processes meet at the same task."""
-        for ticket in self.tracker.sample(1000):
+        for ticket in self.tracker.sample(200):
             self.account.drew(ticket.task_id)
 
     def _play(self, n: int, replace: bool) -> None:

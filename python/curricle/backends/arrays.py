@@ -25,6 +25,10 @@ def vector(values: ArrayLike, dtype: type[Number], name: str) -> NDArray[Number]
     if array.size == 0:
         return np.empty(0, dtype)
     wants_integers = dtype is np.int64
+    if isinstance(values, list | tuple) and any(type(value) is bool for value in values):
+        # Beside integers, NumPy takes it for one.
+        at = next(at for at, value in enumerate(values) if type(value) is bool)
+        raise TypeError(f"{name}[{at}] is {values[at]}; it must be a number")
     # Elements of no common dtype, and integers beyond int64, are looked at one by one.
     if array.dtype == object or (wants_integers and array.dtype in (np.bool_, np.uint64)):
         named = [(f"{name}[{at}]", value) for at, value in enumerate(array.tolist())]

@@ -14,9 +14,6 @@ use crate::words::Word;
 /// Tickets that a session remembers as open, a power of two.
 pub const OPEN_TICKETS: usize = 1 << 16;
 
-/// Later draws after which an open ticket may give way.
-const OLD: u64 = OPEN_TICKETS as u64 / 2;
-
 /// What a draw hands out: a task, the tenancy of its slot, and the draw itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
@@ -89,24 +86,29 @@ impl Table {
         }
     }
 
-    /// A serial number after `last` whose place is to be had, and what is there.
+    /// A serial number after `last` whose place is closed, and what is there.
     #[cold]
     fn seek(&self, last: u64) -> (u64, u64) {
         let round = || {
             let serials = last + 1..=last + OPEN_TICKETS as u64;
             serials.map(|serial| (serial, self.place(serial).get()))
         };
-        if let Some(closed) = round().find(|(_, there)| !is_open(*there)) {
-            return closed;
-        }
-        for (serial, there) in round() {
-            if last.saturating_sub(there >> 1) > OLD {
-                replace(self.place(serial), there, closed(there >> 1));
+        loop {
+            if let Some(closed) = round().find(|(_, there)| !is_open(*there)) {
+                return closed;
+            }
+            // Only where all are open still: another process may have closed the older half by now.
+            let mut words: Vec<u64> = round().map(|(_, there)| there).collect();
+            if !words.iter().all(|there| is_open(*there)) {
+                continue;
+            }
+            let middle = *words.select_nth_unstable(OPEN_TICKETS / 2).1;
+            for (serial, there) in round() {
+                if is_open(there) && there < middle {
+                    replace(self.place(serial), there, closed(there >> 1));
+                }
             }
         }
-        round()
-            .min_by_key(|(_, there)| *there)
-            .expect("a ring of many places")
     }
 
     /// Consumes a ticket.
@@ -231,10 +233,25 @@ mod tests {
         let session = session();
         let abandoned = session.draw_many(2 * OPEN_TICKETS, true, None).unwrap();
         let ticket = session.draw(None).unwrap();
-        session.draw_many(OLD as usize, true, None).unwrap();
+        session.draw_many(OPEN_TICKETS / 2 - 1, true, None).unwrap();
         session.report(&ticket, 1.0, 1).unwrap();
         let error = session.report(&abandoned[0], 1.0, 1).unwrap_err();
         assert!(error.to_string().contains("is not open"));
+    }
+
+    #[test]
+    fn abandoned_episodes_do_not_harm_those_that_run() {
+        let session = session();
+        let mut running = session.draw_many(50, true, None).unwrap();
+        for round in 0..300_000 {
+            if round % 3 == 0 {
+                session.draw(None).unwrap();
+            }
+            let ended = &mut running[round % 50];
+            session.report(ended, 0.5, 1).unwrap();
+            *ended = session.draw(None).unwrap();
+        }
+        assert_eq!(session.totals().completions, 300_000);
     }
 
     #[test]
