@@ -17,7 +17,28 @@ use crate::segment::flock::{is_at, try_flock};
 const SUFFIX: &[u8] = b".tmp";
 
 /// Writes a file so that `path` has either its old content or all of the new, also after a crash.
+/// A link stays one, a file that is there keeps its permissions, and what is no plain file is
+/// left alone.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let there = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        there => Some(there?),
+    };
+    let target = match &there {
+        Some(link) if link.is_symlink() => fs::canonicalize(path)?,
+        _ => path.to_owned(),
+    };
+    let path = target.as_path();
+    let permissions = match there {
+        None => None,
+        Some(_) => {
+            let there = fs::metadata(path)?;
+            if !there.is_file() {
+                return Err(io::Error::other("what is there is no plain file"));
+            }
+            Some(there.permissions())
+        }
+    };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -31,6 +52,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     remove_abandoned(folder, prefix.as_bytes());
     let (draft, mut file) = begin(folder, &prefix)?;
     let written = file.write_all(bytes).and_then(|()| {
+        if let Some(permissions) = permissions {
+            file.set_permissions(permissions)?;
+        }
         file.sync_all()?;
         fs::rename(&draft, path)?;
         File::open(folder)?.sync_all()
@@ -148,6 +172,31 @@ mod tests {
             }
         });
         assert_eq!(names(folder.path()), ["state"]);
+    }
+
+    #[test]
+    fn what_is_no_plain_file_stays_and_a_link_stays_a_link() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        assert!(replace(&at("socket"), b"new").is_err());
+        drop(socket);
+        fs::write(at("run-3"), "old").unwrap();
+        fs::set_permissions(at("run-3"), fs::Permissions::from_mode(0o600)).unwrap();
+        symlink("run-3", at("latest")).unwrap();
+        replace(&at("latest"), b"new").unwrap();
+        assert!(fs::symlink_metadata(at("latest")).unwrap().is_symlink());
+        assert_eq!(fs::read(at("run-3")).unwrap(), b"new");
+        let mode = fs::metadata(at("run-3")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        symlink("nothing", at("dangling")).unwrap();
+        assert!(replace(&at("dangling"), b"new").is_err());
+        assert_eq!(
+            names(folder.path()),
+            ["dangling", "latest", "run-3", "socket"]
+        );
     }
 
     #[test]

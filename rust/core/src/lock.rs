@@ -13,7 +13,7 @@ const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= MUTEX_WORDS * 8);
 /// Tries before a taker goes to sleep: the critical sections are shorter than a system call.
 const SPINS: u32 = 200;
 /// How long a taker sleeps before it looks for signals such as Ctrl-C.
-const SLICE: Duration = Duration::from_millis(50);
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
 
 /// A robust, process-shared pthread mutex and the process id of its last taker, one cache line.
 #[repr(C, align(64))]
@@ -39,10 +39,15 @@ pub enum Taken {
 
 static INTERRUPT: OnceLock<fn(Duration) -> bool> = OnceLock::new();
 
-/// Names the function that is asked before each slice of a wait, with the time slept so far,
+/// Names the function that is asked, before each slice of a wait, with the time slept so far,
 /// whether to give the wait up.
 pub fn set_interrupt_check(check: fn(Duration) -> bool) {
     INTERRUPT.get_or_init(|| check);
+}
+
+/// Whether a wait, of `slept` so far, is to be given up.
+pub(crate) fn is_interrupted(slept: Duration) -> bool {
+    INTERRUPT.get().is_some_and(|check| check(slept))
 }
 
 impl RobustLock {
@@ -120,7 +125,7 @@ impl RobustLock {
         let start = Instant::now();
         let mut slept = Duration::ZERO;
         loop {
-            if INTERRUPT.get().is_some_and(|check| check(slept)) {
+            if is_interrupted(slept) {
                 return Err(Error::Interrupted);
             }
             if slept.is_zero() {

@@ -195,19 +195,11 @@ impl Session {
     /// As [`Self::create`].
     pub fn replace(&self, evicted: i64, task_id: i64, label: Option<&str>) -> Result<bool> {
         self.table.enter()?;
-        let structure = self.table.lock_structure()?;
-        if self.table.find(task_id).is_some() || self.table.find(evicted).is_none() {
-            return Ok(false);
-        }
-        // Whatever may fail comes before the eviction.
-        structure.intern(label)?;
-        structure.remove(evicted, true)?;
-        let label = NewTask {
+        let new = NewTask {
             label,
             ..NewTask::default()
         };
-        structure.create(task_id, &label)?;
-        Ok(true)
+        self.table.lock_structure()?.replace(evicted, task_id, &new)
     }
 
     /// Removes a task; false if it is not there.

@@ -48,6 +48,9 @@ impl Table {
                 format!("label {label} has {length} bytes")
             })?;
         }
+        let labels = header.intent.next_label.get();
+        // Each has its number beside its length.
+        hold(labels >> 55 == 0, || format!("{labels} labels were made"))?;
         let other = self.other_label();
         let known = self.find_label(OTHER).map(|label| label as usize);
         hold(
@@ -55,6 +58,7 @@ impl Table {
             || format!("label {other} is not {OTHER:?}"),
         )?;
         self.check_plan()?;
+        self.check_tickets().map_err(|reason| damaged(&reason))?;
         for stripe in 0..self.layout.stripes {
             self.check_commit(stripe)?;
         }

@@ -110,8 +110,10 @@ impl StructureGuard<'_> {
                 self.finish();
                 Ok(())
             }
-            plan if plan == Plan::Remove as u64 => self.take_out(task_id, subject, false),
-            plan if plan == Plan::Evict as u64 => self.take_out(task_id, subject, true),
+            plan if plan == Plan::Remove as u64 || plan == Plan::Evict as u64 => {
+                let guard = self.lock_stripe_of(subject)?;
+                self.take_out(&guard, task_id, subject, plan == Plan::Evict as u64)
+            }
             plan if plan == Plan::Fold as u64 => self.fold(subject),
             _ => self.finish_load(Loading {
                 hash: task_id,
@@ -178,9 +180,14 @@ impl StructureGuard<'_> {
     /// # Errors
     /// `Capacity`, `Value`, `LockTimeout`.
     pub(crate) fn settle(&self, data: &mut TaskData) -> Result<usize> {
-        let table = self.table;
         let slot = self.lowest_free_slot()?;
-        let guard = table.lock_stripe(table.layout.stripe_of(slot))?;
+        self.settle_at(&self.lock_stripe_of(slot)?, slot, data)?;
+        Ok(slot)
+    }
+
+    /// Moves a record into a free slot of the stripe that is held.
+    fn settle_at(&self, guard: &StripeGuard, slot: usize, data: &mut TaskData) -> Result<()> {
+        let table = self.table;
         let record = table.record(slot);
         let (tenant, before) = record.load_owned();
         let old = Old::of(tenant, &before);
@@ -192,11 +199,10 @@ impl StructureGuard<'_> {
             self.finish();
             return Err(error);
         }
-        drop(guard);
         self.mark_used(slot, true);
         table.link(data.task_id, slot);
         self.finish();
-        Ok(slot)
+        Ok(())
     }
 
     /// Removes or evicts a task; false if it is not there.
@@ -207,16 +213,48 @@ impl StructureGuard<'_> {
         let Some(slot) = self.table.find(task_id) else {
             return Ok(false);
         };
+        // Before the plan: a wait in vain leaves none behind.
+        let guard = self.lock_stripe_of(slot)?;
         let plan = if evict { Plan::Evict } else { Plan::Remove };
         self.begin(plan, task_id, slot);
-        self.take_out(task_id, slot, evict)?;
+        self.take_out(&guard, task_id, slot, evict)?;
         Ok(true)
     }
 
-    /// Does what a removal has planned, or what is left of it.
-    fn take_out(&self, task_id: i64, slot: usize, evict: bool) -> Result<()> {
+    /// Evicts a task and creates another; false, and nothing done, where the one is not there or
+    /// the other is.
+    ///
+    /// # Errors
+    /// `Labels`, `Value`, `LockTimeout`, with the first task still there.
+    pub fn replace(&self, evicted: i64, task_id: i64, new: &NewTask) -> Result<bool> {
         let table = self.table;
-        let guard = table.lock_stripe(table.layout.stripe_of(slot))?;
+        let (None, Some(old)) = (table.find(task_id), table.find(evicted)) else {
+            return Ok(false);
+        };
+        // Whatever may fail, and whatever may have to be waited for, comes before the eviction.
+        let mut data = table.fresh(task_id, new)?;
+        data.label = self.intern(new.label)?;
+        let slot = self.lowest_free_slot().map_or(old, |free| free.min(old));
+        let guard = self.lock_stripe_of(old)?;
+        // Two stripes at once only ever have the holder of the structure lock.
+        let other = if guard.number() == table.layout.stripe_of(slot) {
+            None
+        } else {
+            Some(self.lock_stripe_of(slot)?)
+        };
+        self.begin(Plan::Evict, evicted, old);
+        self.take_out(&guard, evicted, old, true)?;
+        self.settle_at(other.as_ref().unwrap_or(&guard), slot, &mut data)?;
+        Ok(true)
+    }
+
+    fn lock_stripe_of(&self, slot: usize) -> Result<StripeGuard<'_>> {
+        self.table.lock_stripe(self.table.layout.stripe_of(slot))
+    }
+
+    /// Does what a removal has planned, or what is left of it.
+    fn take_out(&self, guard: &StripeGuard, task_id: i64, slot: usize, evict: bool) -> Result<()> {
+        let table = self.table;
         let record = table.record(slot);
         table.unlink(task_id, slot);
         let (tenant, mut gone) = record.load_owned();
@@ -232,7 +270,6 @@ impl StructureGuard<'_> {
             };
             guard.commit(slot, &old, &mut gone, change)?;
         }
-        drop(guard);
         self.mark_used(slot, false);
         self.finish();
         Ok(())

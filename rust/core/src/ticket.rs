@@ -111,6 +111,26 @@ impl Table {
         }
     }
 
+    /// Refuses places that no draw can have left: one may look for a place of its own without end.
+    pub(crate) fn check_tickets(&self) -> std::result::Result<(), String> {
+        let last = self.header().counters.tickets.get();
+        if last >> 62 != 0 {
+            return Err(format!("{last} tickets"));
+        }
+        for (at, word) in self.open_tickets().iter().enumerate() {
+            let serial = word.get() >> 1;
+            // One that died has taken its place, but perhaps not counted itself.
+            let known =
+                serial as usize % OPEN_TICKETS == at && serial <= last + OPEN_TICKETS as u64;
+            if !known && word.get() != 0 {
+                return Err(format!(
+                    "ticket {serial} is in place {at} and the last one is {last}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Consumes a ticket.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use super::edits::{apply, bytes_of, words_of};
 use super::sessions::{lived_in, options, other_rules, seen, use_up};
 
 /// Magic, version and number of words.
-const HEAD_WORDS: usize = 3;
+pub(super) const HEAD_WORDS: usize = 3;
 
 fn valid() -> &'static [u64] {
     static VALID: OnceLock<Vec<u64>> = OnceLock::new();
@@ -36,7 +36,8 @@ pub fn checkpoint_edits(input: &[u8]) {
     load(&framed(&body));
 }
 
-fn framed(body: &[u64]) -> Vec<u8> {
+/// A file with this body: its head and its hash fit.
+pub fn framed(body: &[u64]) -> Vec<u8> {
     let length = (HEAD_WORDS + body.len() + 1) as u64;
     let mut bytes = bytes_of(&[&valid()[..2], &[length], body].concat());
     bytes.extend(xxh3_64(&bytes).to_le_bytes());

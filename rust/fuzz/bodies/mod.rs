@@ -4,11 +4,15 @@
 
 mod checkpoint;
 mod edits;
+mod seeds;
 mod segment;
 mod sessions;
 
-pub use checkpoint::{checkpoint_edits, checkpoint_file};
-pub use segment::{segment_edits, segment_file};
+pub use checkpoint::{checkpoint_edits, checkpoint_file, framed};
+pub use edits::words_of;
+pub use seeds::{Seed, checkpoint_seeds, segment_seeds, smallest};
+pub use segment::{segment_edits, segment_file, session_of};
+pub use sessions::options;
 
 /// What a target does with an input.
 pub type Body = fn(&[u8]);

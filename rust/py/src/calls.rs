@@ -63,7 +63,7 @@ impl<T> IntoPython<T> for Result<T> {
 ///
 /// For work that has changed nothing yet when it comes to a wait.
 #[inline]
-pub fn single<T: Send>(py: Python<'_>, work: impl Fn() -> Result<T> + Send + Sync) -> PyResult<T> {
+pub fn single<T: Send>(py: Python<'_>, mut work: impl FnMut() -> Result<T> + Send) -> PyResult<T> {
     ATTACHED.set(true);
     let tried = work();
     ATTACHED.set(false);
@@ -89,6 +89,20 @@ fn waited<T: Send>(
 /// Runs `work` without the GIL.
 pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
     py.detach(work).into_python()
+}
+
+/// Runs work of about `slots` slots that may have to wait: a short one as [`single`], a long one
+/// without the GIL.
+pub fn sized<T: Send>(
+    py: Python<'_>,
+    slots: usize,
+    work: impl FnMut() -> Result<T> + Send,
+) -> PyResult<T> {
+    if slots < SCAN_FROM {
+        single(py, work)
+    } else {
+        detached(py, work)
+    }
 }
 
 /// Runs a scan over `slots` slots, without the GIL where that pays.

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::arrays::{copied, counts, same_length};
-use crate::calls::{IntoPython, detached, scan, single};
+use crate::calls::{IntoPython, detached, scan, single, sized};
 use crate::ended::Ended;
 use crate::labels::LabelCache;
 use crate::rules::Rules;
@@ -612,10 +612,8 @@ impl Session {
     #[pyo3(signature = (stream = None))]
     fn draw(&self, py: Python<'_>, stream: Option<&Stream>) -> PyResult<Ticket> {
         let mut stream = stream.map(|stream| stream.take(py));
-        self.core
-            .draw(stream.as_deref_mut())
-            .map(Ticket::from)
-            .into_python()
+        let mut stream = stream.as_deref_mut();
+        single(py, || self.core.draw(stream.as_deref_mut())).map(Ticket::from)
     }
 
     /// ``n`` tasks by weight, one after the other, with or without putting back.
@@ -633,9 +631,9 @@ impl Session {
     ) -> PyResult<Vec<Ticket>> {
         let n = options::size(Count(n.0));
         let mut stream = stream.map(|stream| stream.take(py));
-        let stream = stream.as_deref_mut();
-        let draw = || self.core.draw_many(n, replace, stream);
-        let tickets = scan(py, n.saturating_mul(SLOTS_A_DRAW), draw).into_python()?;
+        let mut stream = stream.as_deref_mut();
+        let draw = || self.core.draw_many(n, replace, stream.as_deref_mut());
+        let tickets = sized(py, n.saturating_mul(SLOTS_A_DRAW), draw)?;
         Ok(tickets.into_iter().map(Ticket::from).collect())
     }
 
@@ -669,9 +667,10 @@ impl Session {
 
     /// A stream of (session seed, seed), or of (session seed, next stream number).
     #[pyo3(signature = (seed = None))]
-    fn stream(&self, seed: Option<Seed>) -> PyResult<Stream> {
-        let stream = self.opened()?.new_stream(seed.map(|seed| seed.0));
-        Ok(stream.into_python()?.into())
+    fn stream(&self, py: Python<'_>, seed: Option<Seed>) -> PyResult<Stream> {
+        let core = self.opened()?;
+        let stream = single(py, || core.new_stream(seed.map(|seed| seed.0)))?;
+        Ok(stream.into())
     }
 
     /// State of the stream that ``draw()`` uses in this handle.

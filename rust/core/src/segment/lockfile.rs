@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::descriptor::Descriptor;
 use super::flock::{identity, is_at, try_flock};
 use super::place::LOCK_SUFFIX;
+use crate::lock::{SLICE, is_interrupted};
 use crate::{Error, Result};
 
 /// Longest wait for a lock file.
@@ -26,7 +27,16 @@ pub(super) struct LockFile {
 impl LockFile {
     /// Waits for the lock file of the session at `session`.
     pub(super) fn acquire(session: &Path) -> Result<Self> {
-        match Self::acquire_within(session, LIMIT)? {
+        Self::or_time_out(session, Self::wait(session, LIMIT, is_interrupted)?)
+    }
+
+    /// [`Self::acquire`] for cleaning up, which nothing but the limit cuts off.
+    pub(super) fn acquire_to_leave(session: &Path) -> Result<Self> {
+        Self::or_time_out(session, Self::acquire_within(session, LIMIT)?)
+    }
+
+    fn or_time_out(session: &Path, held: Option<Self>) -> Result<Self> {
+        match held {
             Some(held) => Ok(held),
             None => {
                 let path = beside(session, "");
@@ -41,11 +51,27 @@ impl LockFile {
 
     /// Takes the lock file if it can be had within `limit`.
     pub(super) fn acquire_within(session: &Path, limit: Duration) -> Result<Option<Self>> {
+        Self::wait(session, limit, |_| false)
+    }
+
+    fn wait(
+        session: &Path,
+        limit: Duration,
+        is_interrupted: impl Fn(Duration) -> bool,
+    ) -> Result<Option<Self>> {
         let path = beside(session, "");
         let mut patience = Patience::new(limit);
+        let (start, mut asked) = (Instant::now(), Duration::ZERO);
         loop {
             if let Some(held) = Self::attempt(&path)? {
                 return Ok(Some(held));
+            }
+            let slept = start.elapsed();
+            if asked.is_zero() || slept > asked + SLICE {
+                if is_interrupted(asked) {
+                    return Err(Error::Interrupted);
+                }
+                asked = slept;
             }
             if !patience.pause() {
                 return Ok(None);

@@ -335,7 +335,7 @@ impl Site {
     /// Gives up this process's lock; the last to leave removes the file or, where the session
     /// persists, sees it to the disk.
     pub(super) fn leave(&self, keep: bool) -> Result<()> {
-        match LockFile::acquire(&self.path) {
+        match LockFile::acquire_to_leave(&self.path) {
             Ok(lock) => self.depart(&lock, keep),
             Err(error) => {
                 self.liveness.close();
