@@ -111,7 +111,12 @@ def test_one_score(table, case):
         TypeError,
         r"scores\[1\] is None",
     ),
-    ("bool", lambda t: t.tracker.update_batch([1, True], [0.5, 0.5]), TypeError, r"ids\[1\] is True"),
+    (
+        "bool",
+        lambda t: t.tracker.update_batch([1, True], [0.5, 0.5]),
+        TypeError,
+        r"ids\[1\] is True",
+    ),
 )
 def test_a_batch(table, case):
     table.refuses(case)

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from curricle import EmptyTableError, Rules, Session
+from curricle import Curriculum, EmptyTableError, Rules, Session
 
 TASKS = 200
 
@@ -53,3 +53,33 @@ def test_nobody_sees_half_a_load(method: str, tmp_path) -> None:
         assert session.verify()["tasks"] == TASKS
     finally:
         session.close()
+
+
+def look(session: Session, ready, stop, result) -> None:
+    sizes: Counter[int] = Counter()
+    ready.set()
+    while not stop.is_set():
+        sizes[len(session.task_ids())] += 1
+    result.put(sizes)
+
+
+def test_nobody_sees_a_pool_that_is_being_filled_up(tmp_path) -> None:
+    context = multiprocessing.get_context("fork")
+    ready, stop, result = context.Event(), context.Event(), context.Queue()
+    small, path = 10, str(tmp_path / "checkpoint")
+    with Curriculum([{"level": i} for i in range(small)]) as saved:
+        saved.report(3, 0.5)
+        saved.save(path)
+    with Curriculum([{"level": i} for i in range(TASKS)]) as curriculum:
+        session = curriculum.tracker.backend.session
+        looker = context.Process(target=look, args=(session, ready, stop, result))
+        looker.start()
+        assert ready.wait(60)
+        for _ in range(100):
+            curriculum.load(path)
+        stop.set()
+        assert set(result.get(timeout=60)) == {TASKS}
+        looker.join(60)
+        assert curriculum.tracker.get_task_stats(3)["completion_count"] == 1
+        assert curriculum.metrics()["env_curriculum/num_completed"] == 1.0
+        curriculum.verify()

@@ -71,6 +71,8 @@ class TestJoining:
             (5, 7, r"5 tasks, 0 labels.*7 tasks, 0 labels"),
             (7, 5, r"7 tasks, 0 labels.*5 tasks, 0 labels"),
             ({"a0": 0, "a1": 1}, {"b0": 0, "b1": 1}, r"2 tasks, 2 labels.*2 tasks, 2 labels"),
+            ({"a": 1, "b": 2}, {"a": 1, "b": 3}, r"2 tasks, 2 labels.*2 tasks, 2 labels"),
+            ([{"x": 1.0}], [{"x": 1.5}], r"1 tasks, 0 labels"),
             (sizes(1, 9), sizes(1, 8), r"BucketedTaskGenerator.*BucketedTaskGenerator"),
             (sizes(), Named(), r"BucketedTaskGenerator.*Named"),
             (sizes(label="a"), sizes(label="b"), r"BucketedTaskGenerator"),

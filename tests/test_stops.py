@@ -1,9 +1,12 @@
 """A process that is stopped with a lock holds up only those who need that lock."""
 
+import fcntl
 import multiprocessing
 import os
 import secrets
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -269,3 +272,64 @@ def test_ctrl_c_ends_the_wait_for_a_stopped_holder(call, impatient, start):
     writer.end()
     assert impatient.totals()["completions"] == writer.finished.value + updates.made
     impatient.verify()
+
+
+@pytest.mark.parametrize("change", ["remove", "evict", "replace"])
+def test_a_change_that_waited_in_vain_does_not_happen_later(tracker, impatient, start, change):
+    writer, updates = start(write), Updates(impatient)
+    writer.stop_where(lambda: not updates.can_be_made(0))
+    before = set(impatient.task_ids().tolist())
+    act = {
+        "remove": lambda: impatient.remove(0),
+        "evict": lambda: impatient.remove(0, evict=True),
+        "replace": lambda: impatient.replace(0, 1000),
+    }[change]
+    with pytest.raises(LockTimeoutError, match=str(writer.pid)):
+        act()
+    # Others change the set of tasks meanwhile, in other stripes.
+    impatient.set_label(1, "other")
+    assert impatient.replace(2, 2000)
+    writer.go_on()
+    tracker.set_task_label(3, "later")
+    writer.end()
+    tracker.verify()
+    assert set(impatient.task_ids().tolist()) == before - {2} | {2000}
+    assert impatient.totals()["evicted"] == 1
+
+
+def hold_lock_file(path, held, done):
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        held.set()
+        done.wait(LIMIT)
+
+
+def test_ctrl_c_ends_the_wait_for_a_lock_file(tmp_path):
+    held, done = CONTEXT.Event(), CONTEXT.Event()
+    path = str(tmp_path / "session")
+    holder = CONTEXT.Process(target=hold_lock_file, args=(path + ".lock", held, done))
+    holder.start()
+    assert held.wait(LIMIT)
+    script = f"""
+import os, signal, threading
+from curricle import Rules, Session
+counted = 0
+def count():
+    # Goes on while the main thread waits, which therefore has not kept the GIL.
+    global counted
+    while counted < 100_000:
+        counted += 1
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=count).start()
+try:
+    Session(10, Rules(), path={path!r})
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    # Less than the 10 seconds after which the wait ends by itself.
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=9
+    )
+    assert found.stdout == "interrupted\n", found.stderr
+    done.set()
+    holder.join(LIMIT)

@@ -16,14 +16,14 @@ from curricle.generators.fixed import FixedTasks
 def describe(generator: TaskGenerator, size: int, max_task_id: int) -> str:
     """At most 120 bytes, the same in all processes: number of tasks, labels, and a hash.
 
-    The hash is over the labels of a fixed set, and over class, configuration, pool size and
-    ``max_task_id`` of a generator. Configurations of a fixed set are any objects and count
-    nowhere, and of a generator without a configuration only its class counts.
+    The hash is over labels and configurations of a fixed set, and over class, configuration, pool
+    size and ``max_task_id`` of a generator. Of an object that is no plain data, and of a generator
+    without a configuration, only the class counts.
     """
     if isinstance(generator, FixedTasks):
         labels = generator.labels() or []
         said = f"{size} tasks, {len(set(labels) - {None})} labels"
-        return f"{said}, {_hash((size, labels))}"
+        return f"{said}, {_hash((size, labels, generator.configs))}"
     kind = type(generator).__qualname__.encode("ascii", "replace").decode()[-48:]
     said = f"{kind}, pool {size} of ids below {max_task_id}"
     parts = (type(generator).__qualname__, generator.label, size, max_task_id, generator.config)
@@ -37,6 +37,9 @@ def _hash(value: Any) -> str:
 
 def _text(value: Any) -> str:
     """The value in a form that does not depend on the process: no addresses, no order of sets."""
+    if isinstance(value, range):
+        # A number of tasks: the ids are the configurations.
+        return f"range({len(value)})"
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return repr(value)
     kind = type(value).__qualname__

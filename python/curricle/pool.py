@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from curricle._core import Session, Stream
+from curricle._core import Stream
 from curricle.algorithms.base import CurriculumAlgorithm
 from curricle.backends.core_backed import CoreBackend
+from curricle.backends.local import LocalMemoryBackend
 from curricle.errors import CheckpointError
 from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
+from curricle.tracker import TaskTracker
 
 # Any number: sets the streams of ids apart from the streams of draws.
 _IDS = 0x9C6E_31B5_0D47_A2F3
@@ -46,11 +48,6 @@ class Pool:
         self.size = size
         self.max_task_id = max_task_id
 
-    @property
-    def _seed(self) -> int:
-        # Asked each time: a checkpoint that is loaded brings its own.
-        return self.algorithm.tracker.backend.seed ^ _IDS
-
     def fill(self) -> None:
         """Creates the tasks of the pool; those that are there, or once were, stay as they are.
 
@@ -71,7 +68,7 @@ class Pool:
         if isinstance(self.generator, FixedTasks):
             tracker.track_many(np.arange(self.size), self.generator.labels())
             return
-        for task_id in self._first_ids():
+        for task_id in self._first_ids(tracker):
             tracker.track_task_creation(task_id, label=self.generator.task(task_id).get_label())
 
     def load(self, path: str) -> None:
@@ -82,27 +79,36 @@ class Pool:
                 is changed.
         """
         backend = self.algorithm.tracker.backend
-        if not isinstance(self.generator, FixedTasks):
-            backend.load(path)
-        elif isinstance(backend, CoreBackend):
-            session = backend.session
-            trial = Session(
-                session.capacity,
-                session.rules,
-                columns=session.columns,
-                max_labels=session.max_labels,
-            )
-            with warnings.catch_warnings():
-                # The load that counts says it.
-                warnings.simplefilter("ignore")
-                trial.load(path)
-            self._refuse_beyond(path, trial.task_ids().tolist())
-            trial.close()
-            backend.load(path)
+        if not isinstance(backend, CoreBackend):
+            if isinstance(self.generator, FixedTasks):
+                self._load_or_go_back(path)
+            else:
+                backend.load(path)
+            self._complete(self.algorithm.tracker)
+            return
+        # Made whole beside the session, which then changes at once: the others never draw from
+        # half a pool, whatever happens to this process.
+        session = backend.session
+        whole = LocalMemoryBackend(
+            session.capacity,
+            rules=session.rules,
+            columns=session.columns,
+            max_labels=session.max_labels,
+        )
+        whole.load(path)
+        if isinstance(self.generator, FixedTasks):
+            self._refuse_beyond(path, whole.task_ids().tolist())
+        if self._complete(TaskTracker(backend=whole)):
+            with tempfile.TemporaryDirectory() as folder:
+                completed = str(Path(folder, "checkpoint"))
+                whole.save(completed)
+                backend.load(completed)
         else:
-            self._load_or_go_back(path)
-        self._label()
-        self._top_up()
+            with warnings.catch_warnings():
+                # What there is to say of other rules was said above.
+                warnings.simplefilter("ignore")
+                backend.load(path)
+        whole.close()
 
     def _load_or_go_back(self, path: str) -> None:
         """Loads into a backend whose files only the backend itself can read."""
@@ -129,26 +135,32 @@ class Pool:
     def _beyond(self, ids: Iterable[int]) -> list[int]:
         return sorted(task_id for task_id in ids if not 0 <= task_id < self.size)
 
-    def _label(self) -> None:
-        tracker = self.algorithm.tracker
+    def _complete(self, tracker: TaskTracker) -> bool:
+        """Labels tasks that have no label and fills the pool up; whether anything was missing."""
+        labelled = False
         for task_id in tracker.get_all_tracked_tasks():
             if tracker.get_task_label(task_id) is None:
                 label = self.generator.task(task_id).get_label()
                 if label is not None:
                     tracker.set_task_label(task_id, label)
+                    labelled = True
+        return self._top_up(tracker) or labelled
 
-    def _top_up(self) -> None:
+    def _top_up(self, tracker: TaskTracker) -> bool:
         """Creates tasks until the pool is full, in the order in which `fill` would."""
-        tracker = self.algorithm.tracker
         missing = self.size - len(tracker)
         if missing <= 0:
-            return
-        ids = range(self.size) if isinstance(self.generator, FixedTasks) else self._first_ids()
+            return False
+        if isinstance(self.generator, FixedTasks):
+            ids: Iterable[int] = range(self.size)
+        else:
+            ids = self._first_ids(tracker)
         for task_id in ids:
             if missing == 0:
                 break
             label = self.generator.task(task_id).get_label()
             missing -= tracker.track_task_creation(task_id, label=label)
+        return True
 
     def renew(self) -> bool:
         """Evicts the task that the algorithm recommends, if any, and creates a fresh one."""
@@ -162,10 +174,10 @@ class Pool:
         """
         tracker = self.algorithm.tracker
         if len(tracker) < self.size:
-            self._top_up()
+            self._top_up(tracker)
         if len(tracker) > self.size:
             return tracker.remove_task(evicted, evict=True)
-        stream = Stream(self._seed, self._tenancy(evicted))
+        stream = Stream(_seed(tracker), self._tenancy(evicted))
         # Where nearly all ids are in the pool, the task that is there may as well stay.
         for _ in range(64):
             task_id = int(stream.random() * self.max_task_id)
@@ -180,11 +192,16 @@ class Pool:
         generation = 0 if data is None else data.generation
         return (generation << 32 ^ task_id) & _ALL_BITS
 
-    def _first_ids(self) -> list[int]:
+    def _first_ids(self, tracker: TaskTracker) -> list[int]:
         """``size`` different ids, each set of them equally likely (Floyd's algorithm)."""
-        stream = Stream(self._seed, _ALL_BITS)
+        stream = Stream(_seed(tracker), _ALL_BITS)
         ids: dict[int, None] = {}
         for last in range(self.max_task_id - self.size, self.max_task_id):
             task_id = int(stream.random() * (last + 1))
             ids[last if task_id in ids else task_id] = None
         return list(ids)
+
+
+def _seed(tracker: TaskTracker) -> int:
+    """Seed of the ids of a pool, which is another one after a load."""
+    return tracker.backend.seed ^ _IDS

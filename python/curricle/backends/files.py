@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -36,12 +37,18 @@ def write_file(backend: TaskMemoryBackend, path: str) -> int:
         "counters": {name: getattr(ledger, name) for name in COUNTERS},
         "stream": backend.stream_state,
     }
+    # A link stays one.
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise CheckpointError(f"{path}: could not be written: what is there is no plain file")
     unfinished = f"{path}.{os.getpid()}.tmp"
     try:
         with open(unfinished, "w", encoding="utf-8") as file:
             json.dump(content, file)
             file.flush()
             os.fsync(file.fileno())
+        if os.path.exists(path):
+            shutil.copymode(path, unfinished)
         os.replace(unfinished, path)
         return os.path.getsize(path)
     except OSError as error:

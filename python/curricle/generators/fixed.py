@@ -48,6 +48,11 @@ class FixedTasks(TaskGenerator):
     def __len__(self) -> int:
         return len(self._configs)
 
+    @property
+    def configs(self) -> Sequence[Any]:
+        """The configurations, by task id."""
+        return self._configs
+
     def labels(self) -> list[str | None] | None:
         """Labels by task id, ``None`` where no task can have one."""
         if isinstance(self._configs, range):
