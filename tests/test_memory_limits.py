@@ -17,7 +17,7 @@ from curricle.errors import SessionError
 from session_workers import LIMIT
 
 MEBIBYTE = 1 << 20
-REMEDIES = ["smaller capacity", "--shm-size", "path on a disk", "local backend"]
+REMEDIES = ["smaller capacity", "dead processes", "--shm-size", "path on a disk", "local backend"]
 # Runs what follows with a tmpfs of 1 MiB over the folder, in mounts of its own.
 SMALL = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"']
 

@@ -140,7 +140,8 @@ fn no_space(session: &Path, needed: usize) -> Error {
     );
     Error::Session(format!(
         "{}: the session needs {needed} bytes, {available} bytes are available in {}; use a \
-         smaller capacity, give the folder more memory (for /dev/shm in a container: docker run \
+         smaller capacity, remove sessions that dead processes left (they can be listed), give \
+         the folder more memory (for /dev/shm in a container: docker run \
          --shm-size=...), put the session at a path on a disk, or use the local backend",
         session.display(),
         folder.display()
