@@ -8,39 +8,11 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::link::Link;
 use crate::record_words::Record;
 use crate::sync::fence;
 use crate::table::Table;
 use crate::words::Word;
-
-/// Where a chain goes on, with part of the hash of the task there, so that most records of other
-/// tasks need not be touched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
-    slot: u32,
-    tag: u32,
-}
-
-impl Link {
-    /// From a word; `None` at the end of a chain.
-    #[inline]
-    pub fn unpack(word: u64) -> Option<Self> {
-        let slot = (word >> 32) as u32;
-        (slot != 0).then(|| Self {
-            slot: slot - 1,
-            tag: word as u32,
-        })
-    }
-
-    /// Where it leads.
-    pub(crate) fn slot(self) -> usize {
-        self.slot as usize
-    }
-
-    fn pack(self) -> u64 {
-        ((u64::from(self.slot) + 1) << 32) | u64::from(self.tag)
-    }
-}
 
 /// The finaliser of splitmix64: frozen, since sessions and their attachers must agree on it.
 #[inline]

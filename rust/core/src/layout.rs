@@ -15,7 +15,6 @@ use crate::record::MAX_COLUMNS;
 use crate::rules::RULES_WORDS;
 use crate::segment::{PREAMBLE, Shared};
 use crate::tally::TALLY_WORDS;
-use crate::ticket::OPEN_TICKETS;
 use crate::words::Word;
 
 /// Version of everything in this file; sessions carry it.
@@ -34,6 +33,8 @@ pub const MAX_COLUMN_NAME_BYTES: usize = 31;
 pub const MAX_CONTENT_BYTES: usize = 120;
 /// Longest path of a checkpoint whose load survives its loader, in bytes.
 pub const MAX_PATH_BYTES: usize = 4096;
+/// Tickets that a session remembers as open, a power of two.
+pub const OPEN_TICKETS: usize = 1 << 16;
 /// Words of one label name: its state and its text.
 pub const LABEL_WORDS: usize = 1 + MAX_LABEL_BYTES / 8;
 /// Words of a record's copy before the algorithm's columns.

@@ -18,10 +18,12 @@ pub mod error;
 mod field;
 mod huge;
 mod index;
+mod interrupt;
 mod label_changes;
 mod labels;
 pub mod latch;
 pub mod layout;
+mod link;
 mod local_fork;
 pub mod lock;
 #[cfg(loom)]
@@ -50,7 +52,7 @@ pub mod verify;
 pub mod words;
 
 pub use error::{Error, Result};
-pub use lock::set_interrupt_check;
+pub use interrupt::set_interrupt_check;
 pub use options::SessionOptions;
 pub use record::TaskData;
 pub use rules::Rules;

@@ -1,9 +1,9 @@
 //! A mutex between processes that survives the death of its holder.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::interrupt::{SLICE, is_interrupted};
 use crate::segment::Shared;
 use crate::words::Word;
 
@@ -12,8 +12,6 @@ const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= MUTEX_WORDS * 8);
 
 /// Tries before a taker goes to sleep: the critical sections are shorter than a system call.
 const SPINS: u32 = 200;
-/// How long a taker sleeps before it looks for signals such as Ctrl-C.
-pub(crate) const SLICE: Duration = Duration::from_millis(50);
 
 /// A robust, process-shared pthread mutex and the process id of its last taker, one cache line.
 #[repr(C, align(64))]
@@ -35,19 +33,6 @@ pub enum Taken {
     Clean,
     /// The last holder died with it: what it guards must be recovered first.
     AfterDeath,
-}
-
-static INTERRUPT: OnceLock<fn(Duration) -> bool> = OnceLock::new();
-
-/// Names the function that is asked, before each slice of a wait, with the time slept so far,
-/// whether to give the wait up.
-pub fn set_interrupt_check(check: fn(Duration) -> bool) {
-    INTERRUPT.get_or_init(|| check);
-}
-
-/// Whether a wait, of `slept` so far, is to be given up.
-pub(crate) fn is_interrupted(slept: Duration) -> bool {
-    INTERRUPT.get().is_some_and(|check| check(slept))
 }
 
 impl RobustLock {

@@ -3,9 +3,9 @@
 //! Both copies of the tenant's identity come first: looking who lives in a slot, which every
 //! look-up and every draw does, takes one stretch of 64 bytes.
 
-use crate::index::Link;
 use crate::latch::Latch;
 use crate::layout::{FIELD_WORDS, RECORD_HEAD_WORDS};
+use crate::link::Link;
 use crate::record::{MAX_COLUMNS, TaskData};
 use crate::words::Word;
 

@@ -3,9 +3,9 @@
 
 use crate::commit::LIVE;
 use crate::error::{Error, Result};
-use crate::index::Link;
 use crate::labels::OTHER;
 use crate::layout::{MAX_LABEL_BYTES, MAX_PATH_BYTES};
+use crate::link::Link;
 use crate::plausible::{Sums, check_score_range};
 use crate::structure::Plan;
 use crate::table::Table;

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::latch::Latch;
-use crate::layout::{Header, LABEL_TALLY_WORDS, LABEL_WORDS, Layout, Stripe};
+use crate::layout::{Header, LABEL_TALLY_WORDS, LABEL_WORDS, Layout, OPEN_TICKETS, Stripe};
 use crate::lock::{RobustLock, Taken};
 use crate::record_words::Record;
 use crate::rules::Rules;
 use crate::segment::{self, Mapping, Segment, Shared};
 use crate::tally::{TASKS_WORD, Tally};
-use crate::ticket::OPEN_TICKETS;
 use crate::words::Word;
 
 /// The parts of a mapped session.

@@ -8,11 +8,9 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::error::{Error, Result};
+use crate::layout::OPEN_TICKETS;
 use crate::table::Table;
 use crate::words::Word;
-
-/// Tickets that a session remembers as open, a power of two.
-pub const OPEN_TICKETS: usize = 1 << 16;
 
 /// What a draw hands out: a task, the tenancy of its slot, and the draw itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -57,3 +57,9 @@ pub fn words_of(bytes: &[u8]) -> Vec<u64> {
 pub fn bytes_of(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
+
+/// Words without the zeros at their end.
+pub(super) fn without_zeros(words: &[u64]) -> &[u64] {
+    let last = words.iter().rposition(|word| *word != 0);
+    &words[..last.map_or(0, |last| last + 1)]
+}

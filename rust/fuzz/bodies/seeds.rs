@@ -10,8 +10,7 @@ use curricle_core::tally::TALLY_WORDS;
 use curricle_core::{Session, SessionOptions};
 
 use super::checkpoint::HEAD_WORDS;
-use super::edits::{bytes_of, words_of};
-use super::segment::without_zeros;
+use super::edits::{bytes_of, without_zeros, words_of};
 use super::sessions::options;
 
 /// The sizes of the smallest session.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use curricle_core::segment::{Mode, Place, boot_id, pid_namespace};
 use curricle_core::{Error, Session};
 
-use super::edits::{apply, bytes_of, words_of};
+use super::edits::{apply, bytes_of, without_zeros, words_of};
 use super::seeds::smallest;
 use super::sessions::{lived_in, options, seen, use_up};
 
@@ -53,12 +53,6 @@ pub fn segment_edits(input: &[u8]) {
         Mode::ReadOnly
     };
     open(&bytes, *size, mode);
-}
-
-/// Words without the zeros at their end.
-pub(super) fn without_zeros(words: &[u64]) -> &[u64] {
-    let last = words.iter().rposition(|word| *word != 0);
-    &words[..last.map_or(0, |last| last + 1)]
 }
 
 /// A session in a file that holds these bytes and zeros up to `size`. One that names no boot of the

@@ -1,49 +1,15 @@
-//! Calls into the core: the GIL, errors and Ctrl-C.
-
-use std::cell::Cell;
-use std::time::Duration;
+//! Calls into the core: the GIL and errors.
 
 use curricle_core::{Error, Result};
 use pyo3::prelude::*;
 
 use crate::errors::to_python;
+use crate::interrupts::attached;
 
 /// Slots from which a scan of the table releases the GIL.
 ///
 /// Some 10 us of work: less is not worth the wait for the GIL behind a busy thread.
 const SCAN_FROM: usize = 16_384;
-
-thread_local! {
-    /// Whether this thread is in a call of one task, with the GIL.
-    static ATTACHED: Cell<bool> = const { Cell::new(false) };
-    /// What a signal handler raised during a wait of this thread.
-    static RAISED: Cell<Option<PyErr>> = const { Cell::new(None) };
-}
-
-/// Whether a wait for a lock, of `slept` so far, is to be given up: at once with the GIL, else
-/// where the handler of a signal raises.
-pub fn interrupted(slept: Duration) -> bool {
-    if ATTACHED.get() {
-        return true;
-    }
-    if slept.is_zero() {
-        return false;
-    }
-    match Python::try_attach(|py| py.check_signals()) {
-        Some(Ok(())) => false,
-        Some(Err(raised)) => {
-            RAISED.set(Some(raised));
-            true
-        }
-        // The interpreter is shutting down.
-        None => true,
-    }
-}
-
-/// What a signal handler raised in the wait that was just given up.
-pub fn take_raised() -> Option<PyErr> {
-    RAISED.take()
-}
 
 /// A result of the core as one of Python.
 pub trait IntoPython<T> {
@@ -64,9 +30,7 @@ impl<T> IntoPython<T> for Result<T> {
 /// For work that has changed nothing yet when it comes to a wait.
 #[inline]
 pub fn single<T: Send>(py: Python<'_>, mut work: impl FnMut() -> Result<T> + Send) -> PyResult<T> {
-    ATTACHED.set(true);
-    let tried = work();
-    ATTACHED.set(false);
+    let tried = attached(&mut work);
     // Only the value itself is passed on: moving whole results costs more than the call.
     match tried {
         Ok(value) => Ok(value),

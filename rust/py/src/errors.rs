@@ -5,7 +5,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::type_object::PyTypeInfo;
 
-use crate::calls::take_raised;
+use crate::interrupts::take_raised;
 
 mod python {
     use pyo3::import_exception;

@@ -5,6 +5,7 @@ mod arrays;
 mod calls;
 mod ended;
 mod errors;
+mod interrupts;
 mod labels;
 mod listing;
 mod options;
@@ -39,7 +40,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        curricle_core::set_interrupt_check(calls::interrupted);
+        curricle_core::set_interrupt_check(interrupts::interrupted);
         errors::import_all(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         // What is public shows in the names: nothing else is listed in a second place.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::descriptor::Descriptor;
 use super::flock::{identity, is_at, try_flock};
 use super::place::LOCK_SUFFIX;
-use crate::lock::{SLICE, is_interrupted};
+use crate::interrupt::{SLICE, is_interrupted};
 use crate::{Error, Result};
 
 /// Longest wait for a lock file.
