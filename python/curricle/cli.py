@@ -17,6 +17,7 @@ except ModuleNotFoundError as error:
         raise
     sys.exit(f"curricle: {error.name} is missing; install it with: pip install 'curricle[cli]'")
 
+from curricle.compat.conversion import convert
 from curricle.training.run_folder import create_folder, read_settings, write_settings
 from curricle.training.settings import CurriculumName, TaskSet, TrainSettings
 from curricle.training.stopping import StopRequest
@@ -133,6 +134,22 @@ def assembly_lines(
         raise typer.Exit(1) from error
     if not finished:
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command("convert-state")
+def convert_state(
+    source: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="State dict as JSON, or checkpoint.")
+    ],
+    target: Annotated[Path, typer.Argument(help="New file: the checkpoint, or the JSON.")],
+) -> None:
+    """Convert an earlier tracker's state dict to a checkpoint, or a checkpoint to a state dict."""
+    try:
+        tasks = convert(source, target)
+    except (CurricleError, OSError, ValueError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {error}", highlight=False)
+        raise typer.Exit(1) from error
+    Console(soft_wrap=True).print(f"{tasks} tasks in {target}", highlight=False)
 
 
 def _refuse_changes_of_resumed_run(changes: dict[str, object]) -> None:

@@ -144,9 +144,9 @@ class Pool:
                 if label is not None:
                     tracker.set_task_label(task_id, label)
                     labelled = True
-        return self._top_up(tracker) or labelled
+        return self.top_up(tracker) or labelled
 
-    def _top_up(self, tracker: TaskTracker) -> bool:
+    def top_up(self, tracker: TaskTracker) -> bool:
         """Creates tasks until the pool is full, in the order in which `fill` would."""
         missing = self.size - len(tracker)
         if missing <= 0:
@@ -174,7 +174,7 @@ class Pool:
         """
         tracker = self.algorithm.tracker
         if len(tracker) < self.size:
-            self._top_up(tracker)
+            self.top_up(tracker)
         if len(tracker) > self.size:
             return tracker.remove_task(evicted, evict=True)
         stream = Stream(_seed(tracker), self._tenancy(evicted))

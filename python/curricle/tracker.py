@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -423,6 +423,24 @@ class TaskTracker:
     def load(self, path: str) -> None:
         """Replaces the tasks by those of a checkpoint, all or nothing; `CheckpointError`."""
         self.backend.load(path)
+
+    def get_state(self) -> dict[str, Any]:
+        """All tasks as a dict that JSON can hold; `save` is smaller, faster and has more."""
+        # Imported by those who need it: only they pay for it.
+        from curricle.compat.state_dicts import read_state
+
+        return read_state(self.backend)
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Replaces all tasks by those of a state dict, of earlier trackers too, or of its JSON.
+
+        Raises:
+            CheckpointError: an entry that cannot be, by its name and value; nothing is changed.
+            CapacityError: more tasks or labels than the table has room for; nothing is changed.
+        """
+        from curricle.compat.state_dicts import write_state
+
+        write_state(self.backend, state)
 
     def cleanup_shared_memory(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""

@@ -12,11 +12,16 @@ from curricle.config import SessionConfig
 
 def create_memory_backend(config: SessionConfig) -> CoreBackend:
     """A shared backend if ``config.use_shared_memory``, else a local one."""
-    options: dict[str, Any] = {
+    options = backend_options(config)
+    if config.use_shared_memory:
+        return SharedMemoryBackend(config.max_memory_tasks, config.session_id, **options)
+    return LocalMemoryBackend(config.max_memory_tasks, **options)
+
+
+def backend_options(config: SessionConfig) -> dict[str, Any]:
+    """What a configuration says to a backend besides its capacity and its session."""
+    return {
         "rules": config.rules(),
         "max_labels": config.max_labels or 256,
         "max_inactive_labels": config.max_inactive_labels_retained,
     }
-    if config.use_shared_memory:
-        return SharedMemoryBackend(config.max_memory_tasks, config.session_id, **options)
-    return LocalMemoryBackend(config.max_memory_tasks, **options)
