@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from curricle import Curriculum
-from curricle._core import Session
+from curricle._core import Rules, Session
 from curricle.errors import SessionError
 from session_workers import Worker, close_session, open_session, update
 
@@ -90,6 +90,21 @@ def go_on(session, before):
     found = session.verify()
     assert found["tasks"] == before[5]["tasks"] + 1
     assert found["completions"] == completions + found["tasks"]
+
+
+def test_a_session_whose_labels_came_and_went_is_resumed(path):
+    session = Session(4, Rules(), path=path, max_labels=2, max_inactive_labels=0)
+    for task in range(600):
+        session.create(task, label=f"label-{task}")
+        session.draw()
+        session.remove(task, evict=True)
+    known = (session.totals(), session.label_totals())
+    session.close()
+    again = Session(4, Rules(), path=path, max_labels=2, max_inactive_labels=0)
+    assert repr((again.totals(), again.label_totals())) == repr(known)
+    assert again.totals()["scheduled"] == 600
+    again.verify()
+    again.close()
 
 
 def test_a_clean_restart_of_all_processes(path, workers):

@@ -299,7 +299,7 @@ impl StructureGuard<'_> {
             let number = self.intern(Some(&label.text))?;
             numbers.insert(label.number, number);
             stripes[0].set_retired(number as usize, label.retired);
-            table.label_samples(0, number as usize).set(label.samples);
+            table.sample_word(0, number as usize).set(label.samples);
         }
         // A table with fewer stripes keeps what the others have retired in its first ones.
         let mut of_stripes = vec![Retired::default(); stripes.len()];
@@ -309,7 +309,7 @@ impl StructureGuard<'_> {
         for (stripe, retired) in stripes.iter().zip(of_stripes) {
             stripe.set_retired(0, retired);
         }
-        table.label_samples(0, 0).set(saved.samples_without_label);
+        table.sample_word(0, 0).set(saved.samples_without_label);
         for (slot, mut data) in saved.records {
             data.label = numbers[&data.label];
             let record = table.record(slot);

@@ -436,7 +436,7 @@ impl<'a> StripeGuard<'a> {
         for label in 0..layout.labels {
             let totals = self.totals_of(label);
             totals.publish(totals.stage(|copy| Tally::default().store(copy)));
-            table.label_samples(self.number, label).set(0);
+            table.sample_word(self.number, label).set(0);
         }
         for slot in (self.number..layout.shape.capacity).step_by(layout.stripes) {
             let record = table.record(slot);

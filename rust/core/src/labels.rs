@@ -111,7 +111,7 @@ impl Table {
 
     /// Draws of tasks of a label in a stripe.
     pub(crate) fn sample_count(&self, stripe: usize, label: usize) -> u64 {
-        self.label_samples(stripe, label).get() & SAMPLES
+        self.sample_word(stripe, label).get() & SAMPLES
     }
 
     /// Refuses labels that do not all find room, even when every label without tasks gives its own.
@@ -222,8 +222,7 @@ impl StructureGuard<'_> {
         let mark = (1 + serial % (u64::MAX >> SAMPLE_BITS)) << SAMPLE_BITS;
         let table = self.table;
         let moved = &table.header().intent.scheduled;
-        let [from, to] =
-            [label, table.other_label()].map(|label| table.label_samples(stripe, label));
+        let [from, to] = [label, table.other_label()].map(|label| table.sample_word(stripe, label));
         if to.get() & !SAMPLES != mark {
             moved.publish(from.get() & SAMPLES);
             change(to, |word| mark | ((word & SAMPLES) + moved.get()));

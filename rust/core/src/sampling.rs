@@ -222,7 +222,7 @@ impl Table {
         if !tenant.live || !record.schedule(tenant.generation, tick) {
             return None;
         }
-        self.label_samples(stripe, tenant.label as usize).add(1);
+        self.sample_word(stripe, tenant.label as usize).add(1);
         Some(Ticket {
             task_id: tenant.task_id,
             slot: u32::try_from(slot).expect("slots are below 2^26"),

@@ -73,7 +73,7 @@ impl Table {
                 for copy in 0..2 {
                     sums.add_retired(&Tally::load(latch.copy_of(copy)).retired);
                 }
-                sums.add_scheduled(self.label_samples(stripe, label).get());
+                sums.add_scheduled(self.sample_count(stripe, label));
             }
         }
         for slot in 0..self.layout.shape.capacity {

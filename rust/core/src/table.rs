@@ -172,9 +172,10 @@ impl Table {
         Latch::new(&words[0], &words[1..])
     }
 
-    /// Draws of tasks of a label in a stripe.
+    /// The counter of draws of a label in a stripe, and the mark of a fold in its high bits: to be
+    /// read by `sample_count`.
     #[inline]
-    pub fn label_samples(&self, stripe: usize, label: usize) -> &Word {
+    pub fn sample_word(&self, stripe: usize, label: usize) -> &Word {
         &self.parts.label_samples[stripe * self.layout.labels + label]
     }
 
