@@ -161,6 +161,9 @@ class TestDraws:
         bounded = learning(early_progress_amplification=0.3, score_range=(0.0, 1.0))
         assert bounded.rules().as_dict()["reweighting"] == 0.3
 
+    def test_no_tasks_have_no_scores(self):
+        assert algorithm().score_tasks([]) == {}
+
 
 class TestEviction:
     def test_minimum_presentations_are_respected(self):

@@ -5,8 +5,10 @@ import inspect
 import pickle
 
 import pytest
+from pydantic import ValidationError
 
 from curricle import LearningProgressConfig
+from curricle.compat import learning_progress_algorithm as drop_in
 
 DEFAULTS = {
     "use_bidirectional": True,
@@ -62,6 +64,30 @@ def test_a_default(name):
 def test_a_size_of_records_may_be_named():
     with pytest.warns(DeprecationWarning, match="task_struct_size"):
         LearningProgressConfig(task_struct_size=18)
+
+
+def test_fields_may_be_assigned_to():
+    config = drop_in.LearningProgressConfig(use_shared_memory=True)
+    config.num_active_tasks = 5000
+    assert config.max_memory_tasks == 5000
+    config.use_shared_memory = False
+    assert config.session_id is None
+    config.use_shared_memory = True
+    assert config.session_id
+    for name, value in (("rand_task_rate", 1.5), ("num_active_tasks", "many"), ("nothing", 1)):
+        with pytest.raises(ValidationError, match=name):
+            setattr(config, name, value)
+    assert (config.rand_task_rate, config.num_active_tasks) == (0.01, 5000)
+
+
+def test_a_given_session_contradicts_private_memory():
+    config = drop_in.LearningProgressConfig(session_id="named")
+    with pytest.raises(ValidationError, match="session_id='named' contradicts"):
+        config.use_shared_memory = False
+
+
+def test_a_range_may_be_a_list():
+    assert LearningProgressConfig(score_range=[0.0, 2.0]).score_range == (0.0, 2.0)
 
 
 def test_copies_share_the_session():

@@ -11,10 +11,13 @@ from pydantic import ValidationError
 import curricle
 from compat_envs import corridors, learning, make, play, short_and_long
 from curricle.compat.curriculum import Curriculum, CurriculumConfig, CurriculumTask
-from curricle.compat.learning_progress_algorithm import (
-    LearningProgressAlgorithm,
+from curricle.compat.learning_progress_algorithm import LearningProgressAlgorithm
+from curricle.compat.task_generator import (
+    BucketedTaskGenerator,
+    SingleTaskGenerator,
+    Span,
+    TaskGeneratorSet,
 )
-from curricle.compat.task_generator import SingleTaskGenerator
 
 
 @pytest.mark.parametrize(
@@ -104,6 +107,36 @@ class TestConfig:
     def test_what_cannot_be(self, fields):
         with pytest.raises(ValidationError):
             CurriculumConfig(task_generator=corridors(), **fields)
+
+    @pytest.mark.parametrize("hypers", [None, learning(), learning(score_range=(0.0, 1.0))])
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:use_baseline:UserWarning")
+    def test_a_configuration_goes_through_json_and_dicts(self, hypers):
+        generator = TaskGeneratorSet.Config(
+            generators=[
+                SingleTaskGenerator.Config(env={"length": 2}, label="one"),
+                BucketedTaskGenerator.Config(base={"length": 0}, buckets={"length": Span(3, 5)}),
+            ],
+            weights=[1.0, 2.0],
+        )
+        config = CurriculumConfig(generator, num_active_tasks=8, algorithm_config=hypers)
+        for again in (
+            CurriculumConfig.model_validate_json(config.model_dump_json()),
+            CurriculumConfig(**config.model_dump()),
+        ):
+            assert again == config
+            assert type(again.algorithm_config) is type(hypers)
+            ours, theirs = config.make()._tasks, again.make()._tasks
+            assert {i: t._env_cfg for i, t in ours.items()} == {
+                i: t._env_cfg for i, t in theirs.items()
+            }
+
+    def test_a_dict_of_no_generator_is_refused(self):
+        with pytest.raises(ValidationError, match=r"0 generators have .* \['length'\]"):
+            CurriculumConfig({"length": 3})
+
+    def test_a_misspelt_field_of_a_dict_is_refused(self):
+        with pytest.raises(ValidationError, match=r"ema_timescal.*did you mean 'ema_timescale'"):
+            CurriculumConfig(corridors(), algorithm_config={"ema_timescal": 0.1})
 
     def test_the_size_of_the_pool(self):
         def size(hypers=None, **fields):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from compat_envs import GymCorridor, PufferCorridor, corridors, learning, make, short_and_long
+from curricle.compat.curriculum_base import CurriculumTask
 from curricle.compat.curriculum_env import CurriculumEnv
 from curricle.compat.learning_progress_algorithm import LearningProgressConfig
 from curricle.compat.task_generator import BucketedTaskGenerator, SingleTaskGenerator
@@ -133,6 +134,19 @@ class TestScores:
         (task,) = curriculum._tasks.values()
         assert (task._num_completions, task._mean_score) == (4, pytest.approx(1.0))
 
+    @pytest.mark.parametrize(
+        ("rewards", "score"),
+        [({"a": 1.0, "b": 2.0}, 1.5), ([3.0, 4.0], 3.5), (2.0, 2.0), ({}, 0.5), ([], 0.5)],
+    )
+    def test_episode_rewards_of_any_form(self, rewards, score):
+        inner = PufferCorridor()
+        inner.get_episode_rewards = lambda: rewards
+        env = wrap(inner, make(size=1))
+        env.reset()
+        task = env._current_task
+        play_episode(env)
+        assert (task._num_completions, task._mean_score) == (1, pytest.approx(score))
+
     def test_an_abandoned_episode_counts_nowhere(self):
         curriculum = make()
         env = wrap(GymCorridor(), curriculum)
@@ -212,7 +226,9 @@ class TestInfos:
         facts = facts_of(env.step([1, 1])[4])
         for name in ("num_created", "num_evicted", "num_completed", "num_active_tasks"):
             assert facts[f"env_curriculum/{name}"] == curriculum.stats()[name]
-        assert facts["env_curriculum/per_label_lp_scores/short"] == pytest.approx(0.1)
+        lp_scores = facts["env_curriculum/per_label_lp_scores"]
+        assert lp_scores == {"short": pytest.approx(0.1), "long": pytest.approx(0.1)}
+        assert not any("completion_counts" in key for key in facts)
         assert "env_curriculum/algorithm/lp_mean" in facts
         assert "env_curriculum/num_created" not in facts_of(env.step([1, 1])[4])
 
@@ -226,11 +242,11 @@ class TestInfos:
         env = wrap(curriculum=curriculum)
         env.reset()
         facts = facts_of(play_episode(env)[4])
-        assert facts["env_curriculum/per_label_rewards/walk"] == pytest.approx(0.5)
-        assert facts["env_curriculum/per_label_completion_counts/walk"] == 1.0
-        assert facts["env_curriculum/per_label_lp_scores/walk"] > 0.0
+        assert facts["env_curriculum/per_label_rewards"] == {"walk": pytest.approx(0.5)}
+        assert facts["env_curriculum/per_label_completion_counts"] == {"walk": 1.0}
+        assert facts["env_curriculum/per_label_lp_scores"]["walk"] > 0.0
         # The task of the constructor, that of the reset, and the next.
-        assert facts["env_curriculum/per_label_samples/walk"] == 3.0
+        assert facts["env_curriculum/per_label_samples"] == {"walk": 3.0}
 
     def test_a_list_of_infos_stays_one(self):
         env = wrap(curriculum=make(corridors(2, 4, "walk")))
@@ -252,7 +268,40 @@ class TestInfos:
         env.reset()
         *_, info = play_episode(env)
         assert info["length"] in (2, 3, 4)
-        assert "env_curriculum/per_label_rewards/walk" in info
+        assert info["env_curriculum/per_label_rewards"].keys() == {"walk"}
+
+    @pytest.mark.parametrize(
+        ("infos", "at"),
+        [
+            (None, lambda made: made),
+            ([], lambda made: made[0]),
+            ([None], lambda made: made[0]),
+            ([None, {"length": 3}], lambda made: made[0]),
+            (({"length": 3},), lambda made: made[0]),
+            ([[{"length": 3}], [{}]], lambda made: made[0][0]),
+            ([[], [{}]], lambda made: made[0][0]),
+        ],
+    )
+    def test_infos_of_any_form_take_the_curriculum_s(self, infos, at):
+        inner = GymCorridor()
+        step = inner.step
+        inner.step = lambda action: (*step(action)[:4], infos)
+        env = wrap(inner, make(corridors(2, 4, "walk")))
+        env.reset()
+        made = play_episode(env)[4]
+        assert at(made)["env_curriculum/per_label_completion_counts"] == {"walk": 1.0}
+        assert "env_curriculum/per_label_completion_counts" not in str(infos)
+        if isinstance(infos, list):
+            assert made[1:] == infos[1:]
+
+    def test_infos_that_cannot_take_them_are_refused(self):
+        inner = GymCorridor()
+        step = inner.step
+        inner.step = lambda action: (*step(action)[:4], "nothing")
+        env = wrap(inner, make(corridors(2, 4, "walk")))
+        env.reset()
+        with pytest.raises(TypeError, match="infos are a str; make them a dict or a list"):
+            play_episode(env)
 
     def test_without_labels_there_are_none(self):
         env = wrap()
@@ -267,6 +316,42 @@ class TestForwarding:
         assert env.single_action_space.n == 2
         with pytest.raises(AttributeError, match="no attribute 'nothing'"):
             _ = env.nothing
+
+    def test_to_isinstance_it_is_what_it_wraps(self):
+        env = wrap(PufferCorridor())
+        assert isinstance(env, PufferCorridor)
+        assert isinstance(env, CurriculumEnv)
+        assert not isinstance(env, GymCorridor)
+        assert isinstance(wrap(GymCorridor()), gym.Env)
+
+    def test_a_curriculum_of_the_trainer_s_own(self):
+        class OneTask:
+            """Has what the wrapper of the earlier curriculum asked for, and no more."""
+
+            _algorithm = None
+
+            def __init__(self):
+                self.task = CurriculumTask(1, {"length": 2, "label": "walk"})
+                self.scores = []
+
+            def get_task(self):
+                return self.task
+
+            def update_task_performance(self, task_id, score):
+                self.scores.append((task_id, score))
+
+            def stats(self):
+                return {"num_completed": float(len(self.scores))}
+
+        env = wrap(curriculum=OneTask())
+        env.set_stats_update_frequency(2)
+        env.reset()
+        facts = facts_of(play_episode(env)[4])
+        assert env._curriculum.scores == [(1, 0.5)]
+        assert facts == {
+            "env_curriculum/num_completed": 1.0,
+            "env_curriculum/per_label_rewards": {"walk": 0.5},
+        }
 
     def test_pickling(self):
         env = wrap(curriculum=make(hypers=LearningProgressConfig()))

@@ -57,6 +57,11 @@ def test_a_single_task_is_a_copy_each_time():
     assert generator.get_task(1) == {"size": 3}
 
 
+def test_a_span_by_itself_is_a_bucket():
+    config = BucketedTaskGenerator.Config(base={"size": 0}, buckets={"size": Span(1, 3)})
+    assert {config.create().get_task(i)["size"] for i in range(50)} == {1, 2, 3}
+
+
 def test_lists_and_spans():
     generator = BUCKETED.create()
     games = [generator.get_task(task_id)["game"] for task_id in range(300)]

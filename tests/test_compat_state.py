@@ -234,6 +234,18 @@ class TestLoading:
         }
         tracker.verify()
 
+    def test_completions_without_their_scores_are_like_the_others(self):
+        state = later_state()
+        del state["global_sum_scores"]
+        tracker = TaskTracker()
+        tracker.load_state(state)
+        entries = state["task_memory"].values()
+        live = sum(entry["completion_count"] for entry in entries)
+        mean = sum(entry["total_score"] for entry in entries) / live
+        stats = tracker.get_global_stats()
+        assert stats["total_completions"] == 15 > live
+        assert stats["mean_score"] == pytest.approx(mean)
+
     def test_missing_defaults_are_the_trackers(self):
         tracker = TaskTracker(default_success_threshold=0.9, default_generator_type=3.0)
         tracker.load_state({"task_memory": {1: {}}})
@@ -345,6 +357,18 @@ class TestRoundTrip:
         for key in ("task_memory", "task_creation_order", "global_total_completions"):
             assert same[key] == tracker.get_state()[key]
         other.cleanup_shared_memory()
+
+    def test_as_many_labels_as_tasks(self, tracker):
+        for task_id in range(64):
+            tracker.track_task_creation(task_id, label=f"label {task_id}")
+        large = [LocalTaskTracker(700), CentralizedTaskTracker(700)]
+        for one, other in (large, large[::-1]):
+            for task_id in range(700):
+                one.track_task_creation(task_id, label=f"label {task_id}")
+            other.load_state(through_json(one.get_state()))
+            assert other.get_task_label(699) == "label 699"
+        for one in large:
+            one.cleanup_shared_memory()
 
     def test_an_empty_tracker(self, tracker):
         state = tracker.get_state()

@@ -261,6 +261,34 @@ class TestStatistics:
             assert one.pop("age_seconds") == pytest.approx(other.pop("age_seconds"), abs=60)
             assert one == other
 
+    def test_the_mean_of_round_scores_is_round(self):
+        tracker = TaskTracker(10)
+        for score in (0.8, 0.7, 0.9):
+            tracker.update_task_performance(1, score)
+        assert tracker.get_global_stats()["mean_score"] == 0.8
+
+    def test_a_seed_may_be_a_float_as_it_used_to_be(self):
+        tracker = TaskTracker(10)
+        tracker.track_task_creation(1, seed=3.0)
+        assert tracker.get_task_stats(1)["seed"] == 3
+        with pytest.raises(TypeError, match=r"3\.5"):
+            tracker.track_task_creation(2, seed=3.5)
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("update_lp_score", [0.5]),
+            ("update_bidirectional_emas", [0.1, 0.2, 0.3, 0.4]),
+            ("set_task_label", ["maze"]),
+        ],
+    )
+    def test_an_unknown_task_is_warned_of_and_left_alone(self, name, values):
+        tracker = TaskTracker(10)
+        with pytest.warns(RuntimeWarning, match="task 7 is not in the tracker") as caught:
+            getattr(tracker, name)(7, *values)
+        assert caught[0].filename == __file__
+        assert tracker.get_all_tracked_tasks() == []
+
 
 class TestSlots:
     def test_index_and_next_free(self, tracker):

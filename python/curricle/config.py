@@ -46,8 +46,8 @@ class SessionConfig(BaseModel, ABC):
         max_memory_tasks: capacity of the table, at least ``num_active_tasks``; follows it where
             only ``num_active_tasks`` is given.
         max_labels: labels that the table has room for, in [1, 65536]; each takes about 5 kB.
-            ``None``: all labels of a fixed set of tasks, or as many as a pool and the inactive
-            labels may have, at least 256 and at most 4096.
+            ``None``: one for each task and each inactive label, at least 256 and at most 4096,
+            or more where a fixed set of tasks has more.
         max_inactive_labels_retained: labels without tasks that keep an entry of their own, >= 0.
         task_tracker_ema_alpha: step of ``reward_ema`` and ``success_rate_ema``, in (0, 1].
         task_default_success_threshold: score from which an episode is a success.
@@ -90,6 +90,12 @@ class SessionConfig(BaseModel, ABC):
                     raise ValueError(f"{cls.__name__} has no field {name!r}{hint}")
         return fields
 
+    @field_validator("score_range", mode="before")
+    @classmethod
+    def _range_from_list(cls, bounds: Any) -> Any:
+        # YAML and JSON have no tuples.
+        return tuple(bounds) if isinstance(bounds, list) else bounds
+
     @field_validator("score_range")
     @classmethod
     def _range_ascends(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -120,6 +126,9 @@ class SessionConfig(BaseModel, ABC):
     def _session_named(self) -> Self:
         if self.session_id == "":
             raise ValueError('session_id="" names no session; give a name, or leave it out')
+        if "session_id" not in self.model_fields_set and not self.use_shared_memory:
+            # A name that was made, not given, goes with the session.
+            object.__setattr__(self, "session_id", None)
         if self.session_id is not None and not self.use_shared_memory:
             raise ValueError(
                 f"session_id={self.session_id!r} contradicts use_shared_memory=False, which has "

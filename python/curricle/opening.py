@@ -13,7 +13,7 @@ from curricle.algorithms import (
 )
 from curricle.algorithms.custom import CustomConfig
 from curricle.backends import LocalMemoryBackend, SharedMemoryBackend, TaskMemoryBackend
-from curricle.backends.core_backed import CoreBackend
+from curricle.backends.core_backed import LABELS_AT_MOST, CoreBackend
 from curricle.checks import MAX_ID, MAX_LABELS, integer
 from curricle.config import LearningProgressConfig, SessionConfig, UniformConfig
 from curricle.content import describe
@@ -99,7 +99,7 @@ def open_backend(
     options: dict[str, Any] = {
         "rules": hypers.rules(),
         "seed": 0 if seed is None else seed,
-        "max_labels": _room_for_labels(generator, size, hypers),
+        "max_labels": _room_for_labels(generator, hypers),
         "max_inactive_labels": hypers.max_inactive_labels_retained,
     }
     capacity = max(hypers.max_memory_tasks, size)
@@ -112,7 +112,7 @@ def open_backend(
     return LocalMemoryBackend(capacity, **options)
 
 
-def _room_for_labels(generator: TaskGenerator, size: int, hypers: SessionConfig) -> int:
+def _room_for_labels(generator: TaskGenerator, hypers: SessionConfig) -> int | None:
     if isinstance(generator, FixedTasks):
         labels = len(set(generator.labels() or ()))
         limit = hypers.max_labels or MAX_LABELS
@@ -121,9 +121,9 @@ def _room_for_labels(generator: TaskGenerator, size: int, hypers: SessionConfig)
                 f"{labels} different labels; the table has room for {limit}: give the same label "
                 "to tasks of a kind, or none"
             )
-        return hypers.max_labels or max(256, labels)
-    # Each task of a pool may have a label of its own, beside those that have no task any more.
-    return hypers.max_labels or min(max(256, size + hypers.max_inactive_labels_retained), 4096)
+        if hypers.max_labels is None and labels > LABELS_AT_MOST:
+            return labels
+    return hypers.max_labels
 
 
 def agree_on_seed(backend: TaskMemoryBackend, seed: int | None, own: bool) -> None:

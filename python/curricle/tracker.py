@@ -370,7 +370,8 @@ class TaskTracker:
         scored = table["reward_ema"][table["completion_count"] > 0]
         completions = totals["completions"]
         return {
-            "mean_score": totals["score_sum"] / completions if completions else 0.0,
+            # The sum is kept in units of 2**-32: what is finer than 1e-9 is not the scores'.
+            "mean_score": round(totals["score_sum"] / completions, 9) if completions else 0.0,
             "total_completions": completions,
             "mean_recent_score": float(scored.mean()) if len(scored) else 0.0,
             "total_tracked_tasks": totals["tasks"],

@@ -10,6 +10,9 @@ from typing import Any
 from curricle._core import Rules, Session
 from curricle.backends.base import TaskMemoryBackend
 
+# Room for labels where nobody says how much.
+LABELS_AT_LEAST, LABELS_AT_MOST = 256, 4096
+
 
 class _Core:
     """A method of the session, kept in the backend so that hot calls cost no Python frame."""
@@ -40,7 +43,8 @@ class CoreBackend(TaskMemoryBackend):
             there already, else those of the tracker that uses the backend.
         columns: names of up to 8 columns for an algorithm's own state.
         seed: seed of the random streams.
-        max_labels: number of labels that the table can hold.
+        max_labels: number of labels that the table can hold. ``None``: one for each task and each
+            inactive label, at least 256 and at most 4096.
         max_inactive_labels: labels without tasks that keep an entry of their own.
 
     Raises:
@@ -56,7 +60,7 @@ class CoreBackend(TaskMemoryBackend):
         rules: Rules | None = None,
         columns: Sequence[str] = (),
         seed: int = 0,
-        max_labels: int = 256,
+        max_labels: int | None = None,
         max_inactive_labels: int = 100,
     ) -> None:
         if task_struct_size is not None:
@@ -125,6 +129,13 @@ class CoreBackend(TaskMemoryBackend):
         """Opens the session, by these rules if neither backend nor session has any yet."""
         if self._session is None:
             self._session = self._open(self._rules if self._rules is not None else rules)
+
+    def _session_options(self) -> dict[str, Any]:
+        options = dict(self._options)
+        if options["max_labels"] is None:
+            labels = self.max_tasks + options["max_inactive_labels"]
+            options["max_labels"] = min(max(labels, LABELS_AT_LEAST), LABELS_AT_MOST)
+        return options
 
     def allocate(self, max_tasks: int) -> None:
         """Opens the session for ``max_tasks`` tasks; ValueError if it is open for others."""

@@ -22,6 +22,6 @@ def backend_options(config: SessionConfig) -> dict[str, Any]:
     """What a configuration says to a backend besides its capacity and its session."""
     return {
         "rules": config.rules(),
-        "max_labels": config.max_labels or 256,
+        "max_labels": config.max_labels,
         "max_inactive_labels": config.max_inactive_labels_retained,
     }

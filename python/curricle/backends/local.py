@@ -28,7 +28,7 @@ class LocalMemoryBackend(CoreBackend):
     def _open(self, rules: Rules | None) -> Session:
         if rules is None:
             rules = Rules(progress="given")
-        return Session(self.max_tasks, rules, **self._options)
+        return Session(self.max_tasks, rules, **self._session_options())
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

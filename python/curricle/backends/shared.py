@@ -51,7 +51,7 @@ class SharedMemoryBackend(CoreBackend):
         rules: Rules | None = None,
         columns: Sequence[str] = (),
         seed: int = 0,
-        max_labels: int = 256,
+        max_labels: int | None = None,
         max_inactive_labels: int = 100,
         persist: bool = False,
         content: str = "",
@@ -79,7 +79,7 @@ class SharedMemoryBackend(CoreBackend):
 
     def _open(self, rules: Rules | None) -> Session:
         options: dict[str, Any] = {
-            **self._options,
+            **self._session_options(),
             "name": self.name,
             "path": self.path,
             "persist": self._persist,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from curricle import config as clean
 from curricle._core import Rules
@@ -17,7 +17,8 @@ class LearningProgressConfig(clean.LearningProgressConfig):
 
     All other fields are those of `curricle.LearningProgressConfig`. What needs scores with known
     bounds (``use_baseline_normalization=True``, an ``early_progress_amplification`` other than
-    0.5) does nothing without ``score_range``, and a warning says so.
+    0.5) does nothing without ``score_range``, and a warning says so. Fields may be assigned to;
+    what is made of the configuration takes them as they are then.
 
     Attributes:
         sampling: "sigmoid" and nothing else.
@@ -27,6 +28,8 @@ class LearningProgressConfig(clean.LearningProgressConfig):
         >>> LearningProgressConfig(use_shared_memory=False).rules().as_dict()["law"]
         'sigmoid'
     """
+
+    model_config = ConfigDict(frozen=False, validate_assignment=True)
 
     sampling: Literal["sigmoid"] = "sigmoid"
     noise_deviations: NonNegative = 0.0

@@ -7,7 +7,14 @@ import random
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
 
 from curricle import config as clean
 from curricle._core import Stream
@@ -28,7 +35,7 @@ from curricle.compat.labelled_algorithm import LabelledAlgorithm, RandomAlgorith
 from curricle.compat.learning_progress_algorithm import LearningProgressAlgorithm
 from curricle.compat.pool_tasks import PoolTasks
 from curricle.compat.stats import LabelEvents, label_stats
-from curricle.generators.base import TaskGenerator, TaskGeneratorConfig
+from curricle.generators.base import GeneratorOrConfig, TaskGenerator
 from curricle.opening import name_session, open_backend
 from curricle.pool import Pool
 
@@ -53,15 +60,16 @@ class CurriculumConfig(BaseModel):
     """What a `Curriculum` is made of.
 
     Attributes:
-        task_generator: makes the tasks: a generator, or the configuration of one.
+        task_generator: makes the tasks: a generator, the configuration of one, or a dict of the
+            fields of one.
         num_active_tasks: number of tasks of the pool, >= 1. Left out, that of
             ``algorithm_config`` counts, where it was given there.
         max_task_id: ids are below it; at least ``num_active_tasks``.
         min_presentations_for_eviction: completions below which no task is evicted, >= 0. The
             algorithm's ``min_samples_for_lp`` holds besides, for without a learning progress
             there is nothing to choose by.
-        algorithm_config: a `LearningProgressConfig`; ``None`` or a `UniformConfig` draws every
-            task alike and evicts none.
+        algorithm_config: a `LearningProgressConfig`, or a dict of its fields; ``None`` or a
+            `UniformConfig` draws every task alike and evicts none.
         seed: seed of the curriculum that `make` makes.
 
     Raises:
@@ -73,15 +81,29 @@ class CurriculumConfig(BaseModel):
         extra="forbid", arbitrary_types_allowed=True, validate_assignment=True
     )
 
-    task_generator: TaskGenerator | TaskGeneratorConfig
+    task_generator: GeneratorOrConfig
     num_active_tasks: int = Field(default=1000, ge=1)
     max_task_id: int = Field(default=1_000_000, ge=1)
     min_presentations_for_eviction: int = Field(default=5, ge=0)
-    algorithm_config: clean.LearningProgressConfig | clean.UniformConfig | None = None
+    algorithm_config: SerializeAsAny[clean.LearningProgressConfig | clean.UniformConfig] | None = (
+        None
+    )
     seed: int = 0
 
     def __init__(self, task_generator: Any, **fields: Any) -> None:
         super().__init__(task_generator=task_generator, **fields)
+
+    @field_validator("algorithm_config", mode="plain")
+    @classmethod
+    def _config_of_fields(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            return LearningProgressConfig.model_validate(dict(given))
+        if given is None or isinstance(given, clean.LearningProgressConfig | clean.UniformConfig):
+            return given
+        raise ValueError(
+            f"{given!r} is a {type(given).__name__}; give a LearningProgressConfig, a dict of its "
+            "fields, or None to draw every task alike"
+        )
 
     @model_validator(mode="after")
     def _ids_suffice(self) -> Self:
@@ -218,15 +240,23 @@ class Curriculum:
             lifetime, and num_active_tasks), ``per_label_.../LABEL`` for each label, and the
             algorithm's own as ``algorithm/...``.
         """
+        lifetime = self._lifetime()
         return {
-            **self._lifetime(),
+            **lifetime,
             "num_active_tasks": float(len(self._tracker)),
             **label_stats(self._algorithm.labels.refresh()),
             **self._algorithm.stats("algorithm/"),
+            # With those before a state was loaded, as in num_evicted.
+            "algorithm/evicted": lifetime["num_evicted"],
         }
 
-    def take_events(self) -> dict[str, float]:
-        """Completions, draws and evictions of this curriculum by label, each handed out once."""
+    def take_events(self) -> dict[str, dict[str, float]]:
+        """Completions, draws and evictions of this curriculum by label, each handed out once.
+
+        Returns:
+            ``per_label_completion_counts``, ``per_label_samples`` and ``per_label_evictions``,
+            each a dict by label; those without an event are left out.
+        """
         return self._events.take()
 
     # State.

@@ -12,7 +12,7 @@ from curricle.tracker import TaskTracker
 __all__ = ["CurriculumAlgorithm", "CurriculumTask"]
 
 # Environments of one process that may play a task at the same time.
-_MOST_TICKETS = 256
+_MOST_AT_ONCE = 256
 
 
 class CurriculumTask(tasks.CurriculumTask):
@@ -20,7 +20,8 @@ class CurriculumTask(tasks.CurriculumTask):
 
     The counts of a task of a curriculum are those of all processes of its session together. A
     score counts once, whether it came by `complete`, by the curriculum's
-    ``update_task_performance``, or by both.
+    ``update_task_performance``, or by both: what the other of the two says next is the same
+    episode, and the curriculum's score counts.
 
     Args:
         task_id: any 64-bit signed integer.
@@ -68,7 +69,7 @@ class CurriculumTask(tasks.CurriculumTask):
 
     def drawn(self, ticket: Ticket) -> None:
         """Keeps the ticket for the report of the episode, in place of abandoned ones."""
-        self._tickets = [*self._tickets[-_MOST_TICKETS + 1 :], ticket]
+        self._tickets = [*self._tickets[-_MOST_AT_ONCE + 1 :], ticket]
 
     def take_ticket(self) -> Ticket | None:
         """The latest ticket that was not reported, ``None`` if there is none."""

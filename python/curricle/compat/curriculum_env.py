@@ -25,18 +25,21 @@ class CurriculumEnv:
 
     The environment takes a task by ``set_mg_config(env_cfg)``. `reset` draws a task; so does the
     end of an episode, because environments that reset themselves begin the next one in their
-    next step. The score is the mean over agents of the environment's ``get_episode_rewards()``,
-    or of the rewards since the last reset where it has no such method.
+    next step. The score is the mean over agents of the environment's ``get_episode_rewards()``
+    (an array, or a dict by agent), or of the rewards since the last reset where it has no such
+    method or that has nothing.
 
-    The infos of an episode's last step have, for the label of its task,
-    ``env_curriculum/per_label_rewards/LABEL`` (the score) and ``.../per_label_lp_scores/LABEL``,
-    and for all labels what has happened since the infos that had it last, so that a sum over
-    infos counts each event once: ``.../per_label_completion_counts/LABEL``,
-    ``.../per_label_samples/LABEL`` and ``.../per_label_evictions/LABEL``. Every n-th step, see
-    `set_stats_update_frequency`, they have the pool's and the algorithm's statistics and the
-    mean learning progress of all labels.
+    The infos of an episode's last step have tables by label, each a dict. For the label of the
+    episode's task: ``env_curriculum/per_label_rewards`` (the score) and
+    ``env_curriculum/per_label_lp_scores``. For all labels, what has happened since the infos that
+    had it last, so that a sum over infos counts each event once:
+    ``env_curriculum/per_label_completion_counts``, ``env_curriculum/per_label_samples`` and
+    ``env_curriculum/per_label_evictions``. Every n-th step, see `set_stats_update_frequency`,
+    they have the pool's and the algorithm's statistics as numbers, and the mean learning progress
+    of all labels.
 
-    Other attributes are those of the environment.
+    Other attributes are those of the environment, and so is its class to ``isinstance``: a vector
+    environment that takes only some kinds of environment takes the wrapped ones.
 
     Args:
         env: an environment whose rewards, terminals and truncations are numbers or arrays (an
@@ -78,7 +81,7 @@ class CurriculumEnv:
         """Steps; at the end of an episode reports its score and hands over the next task."""
         observations, rewards, terminals, truncations, infos = self._env.step(*args, **kwargs)
         self._return = self._return + np.asarray(rewards, np.float64)
-        facts: dict[str, float] = {}
+        facts: dict[str, Any] = {}
         if np.any(terminals) or np.any(truncations):
             facts |= self._end_episode()
         self._steps_since_stats += 1
@@ -99,32 +102,44 @@ class CurriculumEnv:
         """The next step's infos have the statistics."""
         self._steps_since_stats = self._stats_every
 
-    def _end_episode(self) -> dict[str, float]:
+    def _end_episode(self) -> dict[str, Any]:
         task, score = self._current_task, self._score()
         self._return = 0.0
         task.complete(score)
         self._curriculum.update_task_performance(task._task_id, score)
-        facts: dict[str, float] = {}
-        if task._label is not None:
-            facts[f"per_label_rewards/{task._label}"] = score
+        facts: dict[str, Any] = {}
+        if isinstance(task._label, str):
+            facts["per_label_rewards"] = {task._label: score}
             algorithm = self._curriculum._algorithm
-            lp_score = algorithm.get_learning_progress_score(task._task_id)
-            facts[f"per_label_lp_scores/{task._label}"] = lp_score
+            if algorithm is not None:
+                lp_score = algorithm.get_learning_progress_score(task._task_id)
+                facts["per_label_lp_scores"] = {task._label: lp_score}
         self._draw_valid(lambda task: self._env.set_mg_config(task.get_env_cfg()))
-        return facts | self._curriculum.take_events()
+        # A trainer's own curriculum may have no events.
+        events: Any = getattr(self._curriculum, "take_events", dict)()
+        return facts | events if isinstance(events, dict) else facts
 
     def _score(self) -> float:
+        rewards: Any = None
         if hasattr(self._env, "get_episode_rewards"):
-            return float(np.mean(self._env.get_episode_rewards()))
-        return float(np.mean(self._return))
+            rewards = self._env.get_episode_rewards()
+            if isinstance(rewards, Mapping):
+                rewards = list(rewards.values())
+        if rewards is None or np.size(rewards) == 0:
+            rewards = self._return
+        return float(np.mean(rewards))
 
-    def _stats(self) -> dict[str, float]:
-        # Counts by label are in the infos as events, which may be summed.
-        return {
-            name: value
-            for name, value in self._curriculum.stats().items()
-            if not name.startswith("per_label_") or name.startswith("per_label_lp_scores/")
-        }
+    def _stats(self) -> dict[str, Any]:
+        stats: dict[str, Any] = {}
+        lp_scores: dict[str, float] = {}
+        for name, value in self._curriculum.stats().items():
+            table, _, label = name.partition("/")
+            if table == "per_label_lp_scores":
+                lp_scores[label] = value
+            elif not table.startswith("per_label_"):
+                stats[name] = value
+            # Counts by label are in the infos as events, which may be summed.
+        return stats | {"per_label_lp_scores": lp_scores} if lp_scores else stats
 
     def _draw_valid(self, set_up: Callable[[CurriculumTask], Any]) -> Any:
         """Draws until a task can be set up; what ``set_up`` returns for it."""
@@ -145,6 +160,14 @@ class CurriculumEnv:
                     stacklevel=3,
                 )
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self._env) if "_env" in vars(self) else CurriculumEnv
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickling by default would ask for the class.
+        return _blank, (type(self),), vars(self)
+
     def __getattr__(self, name: str) -> Any:
         # Without its environment, as while it is unpickled, it has no other attributes.
         if name == "_env" or (name.startswith("__") and name.endswith("__")):
@@ -155,10 +178,24 @@ class CurriculumEnv:
         return value
 
 
-def _with_facts(infos: Any, facts: Mapping[str, float]) -> Any:
-    """The infos with more facts: in a dict, or in the first dict of a list."""
+def _blank(cls: type[CurriculumEnv]) -> CurriculumEnv:
+    return cls.__new__(cls)
+
+
+def _with_facts(infos: Any, facts: Mapping[str, Any]) -> Any:
+    """The infos with more facts: in a dict, or in the first item of a list that can have them."""
+    if infos is None:
+        return dict(facts)
     if isinstance(infos, Mapping):
         return {**infos, **facts}
-    if isinstance(infos, Sequence) and infos:
-        return [{**infos[0], **facts}, *infos[1:]]
-    return [dict(facts)]
+    if isinstance(infos, str) or not isinstance(infos, Sequence):
+        raise TypeError(
+            f"the environment's infos are a {type(infos).__name__}; make them a dict or a list of "
+            "dicts, to which the curriculum can add its own"
+        )
+    items = list(infos)
+    for at, item in enumerate(items):
+        if item is None or isinstance(item, Mapping | list | tuple):
+            items[at] = _with_facts(item, facts)
+            return items
+    return [dict(facts), *items]

@@ -12,14 +12,12 @@ from curricle import algorithms
 from curricle import config as clean
 from curricle._core import Rules, TaskData, Ticket
 from curricle.backends.base import TaskMemoryBackend
-from curricle.compat.config import DropInConfig, LearningProgressConfig, drop_in
+from curricle.compat.config import LearningProgressConfig, drop_in
 from curricle.compat.labelled_algorithm import LabelledAlgorithm
 from curricle.errors import UnknownTaskError
 from curricle.tasks import CurriculumTask
 
 __all__ = ["LearningProgressAlgorithm", "LearningProgressConfig"]
-
-_LABELS_AT_LEAST, _LABELS_AT_MOST = 256, 4096
 
 
 class LearningProgressAlgorithm(LabelledAlgorithm, algorithms.LearningProgressAlgorithm):
@@ -52,7 +50,7 @@ class LearningProgressAlgorithm(LabelledAlgorithm, algorithms.LearningProgressAl
         backend: TaskMemoryBackend | None = None,
     ) -> None:
         config = drop_in(hypers)
-        super().__init__(num_tasks, with_room_for_labels(config, num_tasks), backend)
+        super().__init__(num_tasks, config, backend)
         self._gives_progress = config.score_range is None
         self._law = LearningProgressConfig.rules(config)
         # What makes the blend of exploration and LP; a session weighs by it under this law only.
@@ -70,6 +68,8 @@ class LearningProgressAlgorithm(LabelledAlgorithm, algorithms.LearningProgressAl
         A task that the tracker does not know counts as if it were in the pool without a score.
         """
         wanted = list(ids)
+        if not wanted:
+            return {}
         table = self.tracker.snapshot()
         progress = dict(zip(table["task_id"].tolist(), table["lp_score"].tolist(), strict=True))
         for task_id in wanted:
@@ -145,13 +145,4 @@ class LearningProgressAlgorithm(LabelledAlgorithm, algorithms.LearningProgressAl
         lp_score = self._blend.weigh(data) if few else data.lp_score
         # Evicted by another process since, there is nothing to publish for.
         with suppress(UnknownTaskError):
-            self.tracker.update_lp_score(data.task_id, lp_score)
-
-
-def with_room_for_labels(config: DropInConfig, num_tasks: int) -> DropInConfig:
-    """The configuration with a table in which each task of the pool has room for its label."""
-    if config.max_labels is not None:
-        return config
-    labels = num_tasks + config.max_inactive_labels_retained
-    labels = min(max(labels, _LABELS_AT_LEAST), _LABELS_AT_MOST)
-    return config.model_copy(update={"max_labels": labels})
+            self.tracker.backend.set_lp(data.task_id, lp_score)

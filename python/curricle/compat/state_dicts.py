@@ -268,9 +268,14 @@ def _gone(state: Mapping[str, Any], records: list[TaskData]) -> tuple[int, float
     if total is None:
         return 0, 0.0
     count = checks.integer(_whole(total), "global_total_completions", 0, checks.MAX_SEED)
-    score_sum = checks.real(state.get("global_sum_scores", live_sum), "global_sum_scores")
-    # A total below that of the tasks is one that did not count every process.
-    return (count - live, score_sum - live_sum) if count > live else (0, 0.0)
+    if count <= live:
+        # A total below that of the tasks is one that did not count every process.
+        return 0, 0.0
+    if "global_sum_scores" in state:
+        score_sum = checks.real(state["global_sum_scores"], "global_sum_scores")
+        return count - live, score_sum - live_sum
+    # What they scored is not said: as those that are there.
+    return count - live, (count - live) * (live_sum / live if live else 0.0)
 
 
 def _order(entries: Any) -> dict[int, int]:

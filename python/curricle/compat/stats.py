@@ -31,15 +31,15 @@ class LabelEvents:
     """
 
     def __init__(self) -> None:
-        self._counts: dict[str, float] = {}
+        self._counts: dict[str, dict[str, float]] = {}
 
     def count(self, table: str, label: str | None) -> None:
         """Counts one event; of a task without a label, none."""
         if label is not None:
-            key = f"{table}/{label}"
-            self._counts[key] = self._counts.get(key, 0.0) + 1.0
+            counts = self._counts.setdefault(table, {})
+            counts[label] = counts.get(label, 0.0) + 1.0
 
-    def take(self) -> dict[str, float]:
-        """What has happened, as ``TABLE/LABEL``."""
+    def take(self) -> dict[str, dict[str, float]]:
+        """What has happened: by table, and in it by label."""
         counts, self._counts = self._counts, {}
         return counts

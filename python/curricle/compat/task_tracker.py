@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from curricle import tracker
 from curricle._core import TaskData
@@ -51,6 +52,54 @@ class TaskTracker(tracker.TaskTracker):
     def _bind(self, backend: TaskMemoryBackend) -> None:
         super()._bind(backend)
         self._ema_law: EmaLaw = ema_law(backend.rules)
+
+    def track_task_creation(
+        self,
+        task_id: int,
+        success_threshold: float | None = None,
+        seed: float | None = None,
+        generator_type: float | None = None,
+        *,
+        label: str | None = None,
+    ) -> bool:
+        """Creates a task; False if it was there already (and is left as it is).
+
+        Args:
+            task_id: any 64-bit signed integer.
+            success_threshold: score from which an episode is a success.
+            seed: a whole number within [0, 2**64); earlier trackers kept it as a float.
+            generator_type: any finite number.
+            label: 1 to 120 bytes of UTF-8.
+
+        Raises:
+            CapacityError: the table is full.
+        """
+        if isinstance(seed, float) and seed.is_integer():
+            seed = int(seed)
+        return super().track_task_creation(
+            task_id,
+            success_threshold,
+            seed,  # type: ignore[arg-type]
+            generator_type,
+            label=label,
+        )
+
+    def update_bidirectional_emas(
+        self, task_id: int, p_fast: float, p_slow: float, p_true: float, random_baseline: float
+    ) -> None:
+        """EMAs that the caller computed; for an unknown task a warning, and nothing is written."""
+        with _warning_of_unknown(task_id):
+            super().update_bidirectional_emas(task_id, p_fast, p_slow, p_true, random_baseline)
+
+    def update_lp_score(self, task_id: int, lp_score: float) -> None:
+        """LP that the caller computed; for an unknown task a warning, and nothing is written."""
+        with _warning_of_unknown(task_id):
+            super().update_lp_score(task_id, lp_score)
+
+    def set_task_label(self, task_id: int, label: str | None) -> None:
+        """Labels a task; for an unknown one a warning, and nothing is written."""
+        with _warning_of_unknown(task_id):
+            super().set_task_label(task_id, label)
 
     def update_task_performance_with_bidirectional_emas(
         self,
@@ -177,6 +226,20 @@ def create_task_tracker(
         default_generator_type,
         enable_task_list_cache,
     )
+
+
+@contextmanager
+def _warning_of_unknown(task_id: int) -> Iterator[None]:
+    """Where earlier trackers went on: another process may have evicted the task meanwhile."""
+    try:
+        yield
+    except UnknownTaskError:
+        warnings.warn(
+            f"task {task_id} is not in the tracker (any more), so nothing was written: create it "
+            "with track_task_creation first",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 class _Slots(Mapping[int, int]):

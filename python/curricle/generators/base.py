@@ -5,9 +5,10 @@ from __future__ import annotations
 import operator
 import random
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 
 from curricle.tasks import CurriculumTask
 
@@ -64,3 +65,33 @@ class TaskGenerator(ABC):
         # NumPy's integers do not take a mask of 64 bits.
         number = operator.index(task_id)
         return random.Random((salt << 64) | (number & 0xFFFF_FFFF_FFFF_FFFF))
+
+
+def config_of(given: Any) -> Any:
+    """A dict of fields, as JSON and YAML have it, as the configuration that has these fields."""
+    if not isinstance(given, Mapping):
+        return given
+    kinds = [kind for kind in _kinds(TaskGeneratorConfig) if _has(kind, given)]
+    if len(kinds) != 1:
+        raise ValueError(
+            f"{len(kinds)} generators have a configuration of the fields "
+            f"{sorted(map(str, given))}; give the configuration itself"
+        )
+    return kinds[0].model_validate(dict(given))
+
+
+def _kinds(base: type[TaskGeneratorConfig]) -> Iterator[type[TaskGeneratorConfig]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def _has(kind: type[TaskGeneratorConfig], given: Mapping[Any, Any]) -> bool:
+    required = {name for name, field in kind.model_fields.items() if field.is_required()}
+    return required <= given.keys() <= kind.model_fields.keys()
+
+
+GeneratorOrConfig = Annotated[
+    TaskGenerator | SerializeAsAny[TaskGeneratorConfig], BeforeValidator(config_of)
+]
+"""A field of a configuration: a generator, the configuration of one, or a dict of its fields."""

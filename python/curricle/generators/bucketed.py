@@ -10,7 +10,7 @@ from collections.abc import Mapping, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, field_serializer, field_validator
 
 from curricle.generators.base import TaskGenerator, TaskGeneratorConfig
 from curricle.tasks import CurriculumTask
@@ -79,10 +79,27 @@ class BucketedTaskGenerator(TaskGenerator):
     """
 
     class Config(TaskGeneratorConfig):
-        """Attributes: ``base``, and ``buckets``, a list of values or `Span` for each path."""
+        """Attributes: ``base``, and ``buckets``: for each path a list of values and `Span`s.
+
+        A `Span` by itself is a list of one. Dumped it is ``{"span": [low, high]}``.
+        """
 
         base: Any
         buckets: dict[str, list[Any]]
+
+        @field_validator("buckets", mode="before")
+        @classmethod
+        def _lists(cls, buckets: Any) -> Any:
+            if not isinstance(buckets, Mapping):
+                return buckets
+            return {path: _values(given) for path, given in buckets.items()}
+
+        @field_serializer("buckets")
+        def _dumped(self, buckets: dict[str, list[Any]]) -> dict[str, list[Any]]:
+            return {
+                path: [{"span": [v.low, v.high]} if isinstance(v, Span) else v for v in values]
+                for path, values in buckets.items()
+            }
 
         @field_validator("buckets")
         @classmethod
@@ -121,6 +138,22 @@ class BucketedTaskGenerator(TaskGenerator):
             slice_values[path] = value
             env_cfg = _with_value(env_cfg, path.split("."), copy.deepcopy(value), path)
         return CurriculumTask(task_id, env_cfg, slice_values, label=self.label)
+
+
+def _values(given: Any) -> Any:
+    """The values of a bucket; a dumped `Span` is one again."""
+    if isinstance(given, list):
+        return [_span_or(value) for value in given]
+    value = _span_or(given)
+    return [value] if isinstance(value, Span) else given
+
+
+def _span_or(value: Any) -> Any:
+    match value:
+        case {"span": [low, high]} if len(value) == 1:
+            return Span(low, high)
+        case _:
+            return value
 
 
 def _with_value(node: Any, parts: list[str], value: Any, path: str) -> Any:

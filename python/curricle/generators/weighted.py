@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from curricle.generators.base import TaskGenerator, TaskGeneratorConfig
+from curricle.generators.base import GeneratorOrConfig, TaskGenerator, TaskGeneratorConfig
 from curricle.tasks import CurriculumTask
 
 
@@ -27,7 +27,7 @@ class TaskGeneratorSet(TaskGenerator):
     class Config(TaskGeneratorConfig):
         """Attributes: ``generators`` (or their configurations) and ``weights`` (default: equal)."""
 
-        generators: list[TaskGeneratorConfig | TaskGenerator]
+        generators: list[GeneratorOrConfig]
         weights: list[float] | None = None
 
         @model_validator(mode="after")
