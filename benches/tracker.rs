@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use curricle_core::segment::{Mode, Place};
+use curricle_core::segment::Mode;
 use curricle_core::{NewTask, Rules, Session, SessionOptions, Stream};
 
 const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -16,15 +16,12 @@ fn session(tasks: usize) -> Session {
             floor: 0.1,
             ..Rules::default()
         }),
-        place: Place::Local,
-        content: String::new(),
-        columns: Vec::new(),
         max_labels: 32,
         max_inactive_labels: 8,
         seed: 0,
         mode: Mode::Create,
-        persist: false,
         lock_timeout: Duration::from_secs(10),
+        ..SessionOptions::default()
     })
     .expect("a process-local session");
     let labels: Vec<String> = (0..32).map(|label| format!("label {label}")).collect();

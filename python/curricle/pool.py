@@ -137,14 +137,19 @@ class Pool:
 
     def _complete(self, tracker: TaskTracker) -> bool:
         """Labels tasks that have no label and fills the pool up; whether anything was missing."""
-        labelled = False
-        for task_id in tracker.get_all_tracked_tasks():
-            if tracker.get_task_label(task_id) is None:
-                label = self.generator.task(task_id).get_label()
-                if label is not None:
-                    tracker.set_task_label(task_id, label)
-                    labelled = True
+        labelled = self.label_tasks(tracker)
         return self.top_up(tracker) or labelled
+
+    def label_tasks(self, tracker: TaskTracker) -> bool:
+        """Gives tasks without a label that of their generator; whether there were any."""
+        labelled = False
+        table = tracker.snapshot()
+        for task_id in table["task_id"][table["label"] < 0].tolist():
+            label = self.generator.task(task_id).get_label()
+            if label is not None:
+                tracker.set_task_label(task_id, label)
+                labelled = True
+        return labelled
 
     def top_up(self, tracker: TaskTracker) -> bool:
         """Creates tasks until the pool is full, in the order in which `fill` would."""

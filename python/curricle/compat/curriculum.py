@@ -291,9 +291,7 @@ class Curriculum:
         if rng is not None:
             self._rng.setstate(rng.getstate())
         self._cache.clear()
-        for task_id in self._task_ids:
-            if self._tracker.get_task_label(task_id) is None:
-                self._tracker.set_task_label(task_id, self._made.task(task_id).get_label())
+        self._pool.label_tasks(self._tracker)
         self._pool.top_up(self._tracker)
         self._explore()
         counts = self._tracker.totals()

@@ -402,17 +402,9 @@ impl<'a> StripeGuard<'a> {
         intent.armed.publish(0);
     }
 
-    /// The latch over the totals of a label, or (0) of the stripe.
-    fn totals_of(&self, label: usize) -> Latch<'a> {
-        match label {
-            0 => self.table.totals(self.number),
-            label => self.table.label_totals(self.number, label),
-        }
-    }
-
     /// Sets what became of tasks that are gone, of a label or (0) of the stripe.
     pub(crate) fn set_retired(&self, label: usize, retired: Retired) {
-        let latch = self.totals_of(label);
+        let latch = self.table.totals_of(self.number, label);
         let mut tally = Tally::load(latch.owned());
         tally.retired = retired;
         latch.publish(latch.stage(|copy| tally.store(copy)));
@@ -420,7 +412,7 @@ impl<'a> StripeGuard<'a> {
 
     /// Sets the live part of a label's totals, or (0) of the stripe's.
     pub(crate) fn set_live(&self, label: usize, live: Live) {
-        let latch = self.totals_of(label);
+        let latch = self.table.totals_of(self.number, label);
         let mut tally = Tally::load(latch.owned());
         if tally.live != live {
             tally.live = live;
@@ -434,7 +426,7 @@ impl<'a> StripeGuard<'a> {
         let table = self.table;
         let layout = &table.layout;
         for label in 0..layout.labels {
-            let totals = self.totals_of(label);
+            let totals = self.table.totals_of(self.number, label);
             totals.publish(totals.stage(|copy| Tally::default().store(copy)));
             table.sample_word(self.number, label).set(0);
         }

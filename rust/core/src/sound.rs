@@ -65,10 +65,7 @@ impl Table {
         let mut sums = Sums::default();
         for stripe in 0..self.layout.stripes {
             for label in 0..self.layout.labels {
-                let latch = match label {
-                    0 => self.totals(stripe),
-                    label => self.label_totals(stripe, label),
-                };
+                let latch = self.totals_of(stripe, label);
                 check_sequence(latch.sequence())?;
                 for copy in 0..2 {
                     sums.add_retired(&Tally::load(latch.copy_of(copy)).retired);
@@ -174,10 +171,7 @@ impl Table {
                 })?;
             }
             for label in 0..self.layout.labels {
-                let tally = match label {
-                    0 => Tally::load(self.totals(stripe).owned()),
-                    label => Tally::load(self.label_totals(stripe, label).owned()),
-                };
+                let tally = Tally::load(self.totals_of(stripe, label).owned());
                 let live = &tally.live;
                 let in_range = live.tasks <= capacity as u64
                     && live.progress.unsigned_abs() < MAX_PROGRESS_SUM

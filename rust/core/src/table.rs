@@ -172,6 +172,14 @@ impl Table {
         Latch::new(&words[0], &words[1..])
     }
 
+    /// The latch over the totals of a label in a stripe, or (label 0) of the whole stripe.
+    pub fn totals_of(&self, stripe: usize, label: usize) -> Latch<'_> {
+        match label {
+            0 => self.totals(stripe),
+            label => self.label_totals(stripe, label),
+        }
+    }
+
     /// The counter of draws of a label in a stripe, and the mark of a fold in its high bits: to be
     /// read by `sample_count`.
     #[inline]

@@ -27,14 +27,12 @@ fn open(path: &Path, mode: Mode) -> Result<Session, Error> {
         capacity: Some(SHAPE.capacity),
         rules: Some(Rules::default()),
         place: Place::Path(path.to_owned()),
-        content: String::new(),
-        columns: Vec::new(),
         max_labels: SHAPE.max_labels,
         max_inactive_labels: 4,
         seed: 1,
         mode,
-        persist: false,
         lock_timeout: Duration::from_millis(200),
+        ..SessionOptions::default()
     })
 }
 

@@ -14,9 +14,7 @@ pub fn options(place: Place, mode: Mode) -> SessionOptions {
     let making = matches!(mode, Mode::Create);
     SessionOptions {
         capacity: making.then_some(CAPACITY),
-        rules: None,
         place,
-        content: String::new(),
         columns: if making {
             vec!["staleness".to_owned()]
         } else {
@@ -26,8 +24,8 @@ pub fn options(place: Place, mode: Mode) -> SessionOptions {
         max_inactive_labels: 1,
         seed: 7,
         mode,
-        persist: false,
         lock_timeout: Duration::from_millis(200),
+        ..SessionOptions::default()
     }
 }
 

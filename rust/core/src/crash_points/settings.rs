@@ -1,11 +1,9 @@
 //! The sessions that changes start from.
 
-use std::time::Duration;
-
 use super::memory::Memory;
 use crate::options::SessionOptions;
 use crate::rules::Rules;
-use crate::segment::{Mode, Place};
+use crate::segment::Place;
 use crate::session::Session;
 use crate::stream::Stream;
 use crate::structure::NewTask;
@@ -24,14 +22,11 @@ impl Setting {
             capacity: Some(self.capacity),
             rules: Some(Rules::default()),
             place,
-            content: String::new(),
             columns: vec!["staleness".to_owned()],
             max_labels: 2,
             max_inactive_labels: 0,
             seed: 7,
-            mode: Mode::CreateOrAttach,
-            persist: false,
-            lock_timeout: Duration::from_secs(5),
+            ..SessionOptions::default()
         };
         Session::open(&options).unwrap()
     }

@@ -14,11 +14,10 @@ mod tenancy;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use curricle_core::layout::RECORD_HEAD_WORDS;
 use curricle_core::modelled;
-use curricle_core::segment::{Mode, Place};
+use curricle_core::segment::Mode;
 use curricle_core::words::Word;
 use curricle_core::{NewTask, Session, SessionOptions, Table};
 
@@ -54,16 +53,11 @@ fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
 fn session(capacity: usize, tasks: &[i64], label: Option<&str>) -> Arc<Session> {
     let session = Session::open(&SessionOptions {
         capacity: Some(capacity),
-        rules: None,
-        place: Place::Local,
-        content: String::new(),
-        columns: Vec::new(),
         max_labels: 1,
         max_inactive_labels: 0,
         seed: 1,
         mode: Mode::Create,
-        persist: false,
-        lock_timeout: Duration::from_secs(5),
+        ..SessionOptions::default()
     })
     .unwrap();
     for task_id in tasks {

@@ -1,10 +1,8 @@
 //! The plain model, the calls, and what either does with them.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use curricle_core::episode_ends::Ended;
-use curricle_core::segment::{Mode, Place};
 use curricle_core::{Error, NewTask, Rules, Session, SessionOptions, Stream, Ticket};
 use proptest::prelude::*;
 
@@ -17,15 +15,11 @@ pub fn open(capacity: usize) -> Session {
     Session::open(&SessionOptions {
         capacity: Some(capacity),
         rules: Some(Rules::default()),
-        place: Place::Local,
-        content: String::new(),
         columns: vec!["staleness".to_owned()],
         max_labels: LABELS.len(),
         max_inactive_labels: 1,
         seed: 7,
-        mode: Mode::CreateOrAttach,
-        persist: false,
-        lock_timeout: Duration::from_secs(5),
+        ..SessionOptions::default()
     })
     .unwrap()
 }
