@@ -1,6 +1,5 @@
 """The drop-in backends: slots as arrays, the lock, cleaning up."""
 
-import inspect
 import multiprocessing
 import os
 import pickle
@@ -26,6 +25,7 @@ from curricle.compat.memory_backend import (
 from curricle.compat.slot_views import SLOT_FIELDS
 from curricle.compat.task_tracker import TaskTracker
 from curricle.errors import LockTimeoutError
+from signatures import listed
 
 AT = {name: position for position, name in enumerate(SLOT_FIELDS)}
 
@@ -49,15 +49,6 @@ def two():
     yield backends
     for backend in backends:
         backend.cleanup()
-
-
-def listed(function):
-    parameters = inspect.signature(function).parameters.values()
-    return [
-        (p.name,) if p.default is p.empty else (p.name, p.default)
-        for p in parameters
-        if p.kind is not p.KEYWORD_ONLY and p.name != "self"
-    ]
 
 
 class TestNames:

@@ -1,7 +1,6 @@
 """The drop-in tracker: names, signatures and what trainers see of it, in one process and more."""
 
 import copy
-import inspect
 import pickle
 import secrets
 import warnings
@@ -23,6 +22,7 @@ from curricle.compat.task_tracker import (
     create_task_tracker,
 )
 from curricle.errors import CapacityError, LockTimeoutError
+from signatures import listed
 
 STATS = {
     "completion_count",
@@ -65,16 +65,6 @@ class Evicting(LocalMemoryBackend):
         progress = self.session.update(task_id, score, env_steps)
         self.session.remove(task_id, evict=True)
         return progress
-
-
-def listed(function):
-    """Name and default of each parameter but ``self`` and those that are keyword-only."""
-    parameters = inspect.signature(function).parameters.values()
-    return [
-        (p.name,) if p.default is p.empty else (p.name, p.default)
-        for p in parameters
-        if p.kind is not p.KEYWORD_ONLY and p.name != "self"
-    ]
 
 
 class TestSignatures:

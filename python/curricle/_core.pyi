@@ -65,6 +65,8 @@ class Rules:
         generator_type: float = 0.0,
     ) -> Rules: ...
     def as_dict(self) -> dict[str, Any]: ...
+    def check_score(self, score: float) -> None:
+        """ValueError for a score out of its range under these rules."""
     def advance(
         self,
         data: TaskData,

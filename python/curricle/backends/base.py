@@ -518,15 +518,7 @@ class TaskMemoryBackend(ABC):
     def checked_score(self, score: float) -> float:
         """The score as a float; ValueError where it is out of its range under the rules."""
         value = checks.real(score, "score", checks.MAX_SCORE)
-        bounds = self.rules.as_dict()["score_range"]
-        if bounds is not None:
-            # What sums of floats are off does not take a score out of its range.
-            margin = 1e-9 * (bounds[1] - bounds[0])
-            if not bounds[0] - margin <= value <= bounds[1] + margin:
-                raise ValueError(
-                    f"score {value} is outside score_range = {bounds}: declare a wider "
-                    "score_range, or score_range=None if the scores have no known bounds"
-                )
+        self.rules.check_score(value)
         return value
 
     def _known(self, task_id: int) -> TaskData:

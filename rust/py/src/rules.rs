@@ -174,6 +174,11 @@ impl Rules {
     ///
     /// Raises:
     ///     ValueError: a score, a span or a number of ``data`` out of its range.
+    fn check_score(&self, score: Score) -> PyResult<()> {
+        record::check_score(score.0).into_python()?;
+        progress::check_in_range(&self.0, score.0).into_python()
+    }
+
     #[pyo3(
         signature = (data, score, env_steps = Steps(0), *, span = None, now = None),
         text_signature = "($self, data, score, env_steps=0, *, span=None, now=None)"
@@ -193,9 +198,8 @@ impl Rules {
                 "span = {span:?} is out of range: it is finite and at least 0"
             )));
         }
+        self.check_score(score)?;
         let score = score.0;
-        record::check_score(score).into_python()?;
-        progress::check_in_range(&self.0, score).into_python()?;
         let mut record = data.record();
         record::check_record(&record).into_python()?;
         progress::check_baseline(&self.0, record.random_baseline).into_python()?;
