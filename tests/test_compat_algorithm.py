@@ -238,6 +238,20 @@ class TestLabels:
             self.create(one, task_id, f"label-{task_id}")
         assert len(one._active_labels) == 400
 
+    def test_a_task_of_the_trainer_s_own(self):
+        class Task:
+            """Has what earlier tasks had."""
+
+            _task_id = 0
+
+            def get_label(self):
+                return "a"
+
+        one = algorithm()
+        one.on_task_created(Task())
+        assert one.tracker.get_task_label(0) == "a"
+        assert one.get_learning_progress_score(0) == pytest.approx(0.1)
+
     def test_draws_of_the_session_count(self):
         one = algorithm()
         self.create(one, 1, "a")

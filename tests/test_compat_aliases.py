@@ -41,15 +41,19 @@ NAMES = {
 TRAINER = """
 import importlib
 import sys
+import types
 
-sys.modules["earlier"] = importlib.import_module("curricle.compat")
+package = sys.modules["earlier"] = types.ModuleType("earlier")
 for name in NAMES:
-    sys.modules[f"earlier.{name}"] = importlib.import_module(f"curricle.compat.{name}")
+    module = importlib.import_module(f"curricle.compat.{name}")
+    sys.modules[f"{package.__name__}.{name}"] = module
+    setattr(package, name, module)
 
 from earlier.task_tracker import TaskTracker
 from earlier.shared_memory_backend import LocalMemoryBackend
 from earlier.curriculum import Curriculum, CurriculumConfig
 import earlier.lp_scorers, earlier.stats
+assert earlier.lp_scorers.BasicLPScorer
 
 tracker = TaskTracker(backend=LocalMemoryBackend(max_tasks=10))
 tracker.update_task_performance(3, 0.5)

@@ -5,6 +5,7 @@ import os
 import pickle
 import secrets
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,6 +103,14 @@ class TestNames:
         assert (shared.session_id, shared.max_tasks) == (name, 5)
         assert shared.rules == config.rules()
         shared.cleanup()
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_anything_with_the_fields_is_a_config(self, shared):
+        name = f"a-test-{secrets.token_hex(8)}" if shared else None
+        config = SimpleNamespace(use_shared_memory=shared, max_memory_tasks=5, session_id=name)
+        made = create_memory_backend(config)
+        assert (made.max_tasks, made.name) == (5, name)
+        made.cleanup()
 
     @pytest.mark.parametrize("of", [LocalMemoryBackend, SharedMemoryBackend])
     def test_a_size_of_records_means_nothing(self, of):
@@ -225,6 +234,24 @@ class TestSlots:
             backend.get_task_data(9)[AT["task_id"]] = 43.0
         with pytest.raises(ValueError, match="slot 0"):
             backend.get_task_data(1)[AT["task_id"]] = 42.0
+
+    def test_numbers_may_come_before_the_task(self, backend):
+        slot = backend.max_tasks - 1
+        backend.get_task_data(slot)[3] = 0.5
+        assert backend.get_task_data(slot)[3] == 0.5
+        assert backend.get_all_task_ids() == []
+        backend.get_task_data(0)[3] = 0.25
+        backend.get_task_data(0)[0] = 7
+        assert backend.read_task(7).reward_ema == 0.25
+        backend.remove(7)
+        assert backend.get_task_data(0)[3] == 0.0
+
+    def test_fill(self, backend, tracker):
+        tracker.update_task_performance(7, 0.5)
+        view = backend.get_task_data(0)
+        view.fill(0.0)
+        assert view.tolist() == [0.0] * 18
+        assert backend.get_all_task_ids() == []
 
     def test_a_slot_is_given_up(self, backend, tracker):
         tracker.track_task_creation(7)

@@ -11,12 +11,20 @@ from pydantic import ValidationError
 import curricle
 from compat_envs import corridors, learning, make, play, short_and_long
 from curricle.compat.curriculum import Curriculum, CurriculumConfig, CurriculumTask
-from curricle.compat.learning_progress_algorithm import LearningProgressAlgorithm
+from curricle.compat.learning_progress_algorithm import (
+    LearningProgressAlgorithm,
+    LearningProgressConfig,
+)
 from curricle.compat.task_generator import (
     BucketedTaskGenerator,
     SingleTaskGenerator,
     Span,
     TaskGeneratorSet,
+)
+
+# A dump names every field, also those that mean nothing.
+REBUILT = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore:use_baseline:UserWarning"
 )
 
 
@@ -109,7 +117,7 @@ class TestConfig:
             CurriculumConfig(task_generator=corridors(), **fields)
 
     @pytest.mark.parametrize("hypers", [None, learning(), learning(score_range=(0.0, 1.0))])
-    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:use_baseline:UserWarning")
+    @REBUILT
     def test_a_configuration_goes_through_json_and_dicts(self, hypers):
         generator = TaskGeneratorSet.Config(
             generators=[
@@ -138,13 +146,17 @@ class TestConfig:
         with pytest.raises(ValidationError, match=r"ema_timescal.*did you mean 'ema_timescale'"):
             CurriculumConfig(corridors(), algorithm_config={"ema_timescal": 0.1})
 
+    @REBUILT
     def test_the_size_of_the_pool(self):
         def size(hypers=None, **fields):
             config = CurriculumConfig(task_generator=corridors(), algorithm_config=hypers, **fields)
-            return config.pool_size()
+            again = CurriculumConfig(**config.model_dump())
+            assert len(config.make()._tasks) == config.num_active_tasks == again.num_active_tasks
+            return config.num_active_tasks
 
         assert size(learning(num_active_tasks=16)) == 16
         assert size(learning(num_active_tasks=16), num_active_tasks=8) == 8
+        assert size(LearningProgressConfig.default(use_shared_memory=False)) == 256
         assert size(learning()) == 1000
         assert size() == 1000
 
@@ -301,8 +313,27 @@ class TestScores:
         task = curriculum.get_task()
         curriculum._algorithm.on_task_evicted(task._task_id)
         curriculum.update_task_performance(task._task_id, 0.5)
-        assert curriculum.stats()["num_completed"] == 0.0
+        assert curriculum.stats()["num_completed"] == 1.0
         assert curriculum.stats()["algorithm/late_reports"] == 1.0
+        assert task._num_completions == 0
+
+    def test_of_several_late_scores_each_is_counted_as_late(self):
+        curriculum = make(hypers=learning(), size=4)
+        played = [curriculum.get_task() for _ in range(3)]
+        for _ in range(2000):
+            curriculum.update_task_performance(played.pop(0)._task_id, 0.5)
+            played.append(curriculum.get_task())
+        stats = curriculum.stats()
+        assert stats["num_evicted"] > 10
+        assert stats["algorithm/late_reports"] > 10
+        assert stats["num_completed"] == 2000
+
+    def test_evicted_tasks_are_not_kept_for_ever(self):
+        curriculum = make(hypers=learning(), size=2)
+        for _ in range(3000):
+            task = curriculum.get_task()
+            curriculum._pool.replace(task._task_id)
+        assert len(curriculum._cache) <= 1100
 
     @pytest.mark.parametrize("score_range", [None, (0.0, 2.0)])
     def test_learning_progress_follows_the_scores(self, score_range):

@@ -45,6 +45,32 @@ class TestState:
             # Evictions move tasks to other slots, and draws go by slots.
             assert play(other, 50) == play(one, 50)
 
+    def test_a_tracker_with_more_tasks_than_the_pool(self):
+        one, other = self.played(learning()), make(short_and_long(), hypers=learning())
+        state = one.get_state()
+        kept = sorted(state["tasks"])[:5]
+        state["tasks"] = {task_id: state["tasks"][task_id] for task_id in kept}
+        other.load_state(state)
+        assert other._task_ids >= set(kept)
+        assert len(other._tasks) == 8
+        assert not other._task_ids & (one._task_ids - set(kept))
+        assert other.stats()["num_completed"] == one.stats()["num_completed"]
+
+    def test_more_tasks_than_the_pool_are_warned_of(self):
+        other = make(short_and_long(), hypers=learning(), size=4)
+        with pytest.warns(RuntimeWarning, match="8 tasks for a pool of 4"):
+            other.load_state(self.played(learning()).get_state())
+
+    def test_draws_are_those_of_the_tasks_where_the_state_does_not_say(self):
+        one, other = self.played(learning()), make(short_and_long(), hypers=learning())
+        state = one.get_state()
+        del state["num_scheduled"]
+        state["num_created"] = float(state["num_created"])
+        other.load_state(state)
+        live = sum(task._num_scheduled for task in one._tasks.values())
+        assert other.stats()["num_scheduled"] == live > 0
+        assert other.stats()["num_created"] == one.stats()["num_created"]
+
     def test_labels_go_on(self):
         one, other = self.played(learning()), make(short_and_long(), hypers=learning())
         other.load_state(json.loads(json.dumps(one.get_state())))

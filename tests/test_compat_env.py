@@ -167,6 +167,19 @@ class TestScores:
         assert curriculum.stats()["num_completed"] == 3.0
         assert {env._curriculum for env in envs} == {curriculum}
 
+    def test_each_of_their_episodes_counts_also_where_another_s_end_evicts_its_task(self):
+        curriculum = make(hypers=learning(), size=4)
+        envs = [wrap(curriculum=curriculum) for _ in range(3)]
+        for env in envs:
+            env.reset()
+        for _ in range(200):
+            for env in envs:
+                play_episode(env)
+        stats = curriculum.stats()
+        assert stats["num_evicted"] > 10
+        assert stats["algorithm/late_reports"] > 0
+        assert stats["num_completed"] == 600
+
 
 class TestInvalidTasks:
     def env(self, lengths, size=20):
@@ -196,6 +209,20 @@ class TestInvalidTasks:
         assert len(caught) == 9
         assert env._curriculum.stats()["num_scheduled"] == before + 10
         assert isinstance(refused.value.__cause__, ValueError)
+
+    @pytest.mark.parametrize("hypers", [None, learning()])
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_they_leave_the_pool(self, hypers):
+        lengths = BucketedTaskGenerator.Config(
+            base={"length": 0}, buckets={"length": [-1, 1, 1, 1]}
+        )
+        env = wrap(curriculum=make(lengths, hypers=hypers, size=40))
+        for _ in range(1000):
+            env.reset()
+            env.step([1, 1])
+        played = [task._env_cfg["length"] for task in env._curriculum._tasks.values()]
+        assert len(played) == 40
+        assert played.count(-1) <= 2
 
     def test_at_the_end_of_an_episode_as_well(self):
         env = self.env([-1, 2])

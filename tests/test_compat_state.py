@@ -246,6 +246,13 @@ class TestLoading:
         assert stats["total_completions"] == 15 > live
         assert stats["mean_score"] == pytest.approx(mean)
 
+    def test_none_is_a_field_that_was_never_set(self, tracker):
+        fields = ("seed", "success_threshold", "random_baseline", "last_score", "label")
+        tracker.load_state({"task_memory": {1: dict.fromkeys(fields), 2: {"label": ""}}})
+        stats = tracker.get_task_stats(1)
+        assert (stats["seed"], stats["success_threshold"], stats["last_score"]) == (0, 0.5, 0.0)
+        assert tracker.get_task_label(1) is tracker.get_task_label(2) is None
+
     def test_missing_defaults_are_the_trackers(self):
         tracker = TaskTracker(default_success_threshold=0.9, default_generator_type=3.0)
         tracker.load_state({"task_memory": {1: {}}})
@@ -316,6 +323,14 @@ class TestLoading:
         assert one.get_task_label(2**60 + 1) == "maze"
         for tracker in (one, other):
             tracker.cleanup_shared_memory()
+
+
+def test_slots_of_a_user_s_backend():
+    tracker = TaskTracker(backend=DictBackend(64))
+    for task_id in (1, 2):
+        tracker.track_task_creation(task_id)
+    tracker.remove_task(1)
+    assert list(tracker._task_id_to_index) == [2]
 
 
 class TestRoundTrip:
@@ -398,7 +413,6 @@ REFUSED = {
     "not finite": with_field("reward_ema", float("nan")),
     "infinite": with_field("p_fast", float("inf")),
     "a text": with_field("total_score", "many"),
-    "none": with_field("last_score", None),
     "a negative count": with_field("completion_count", -1),
     "half a count": with_field("completion_count", 2.5),
     "a negative seed": with_field("seed", -1),

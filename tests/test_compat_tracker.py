@@ -257,6 +257,13 @@ class TestStatistics:
             tracker.update_task_performance(1, score)
         assert tracker.get_global_stats()["mean_score"] == 0.8
 
+    def test_there_is_nothing_to_clean_up_in_private_memory(self):
+        tracker = LocalTaskTracker(10)
+        tracker.update_task_performance(1, 0.5)
+        tracker.cleanup_shared_memory()
+        tracker.backend.cleanup()
+        assert tracker.get_global_stats()["total_completions"] == 1
+
     def test_a_seed_may_be_a_float_as_it_used_to_be(self):
         tracker = TaskTracker(10)
         tracker.track_task_creation(1, seed=3.0)

@@ -17,6 +17,8 @@ from curricle.checks import MAX_LABELS
 
 SESSION_VARIABLE = "CURRICLE_SESSION"
 
+_PRESET_TASKS = 256
+
 Step = Annotated[float, Field(gt=0.0, le=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
@@ -280,24 +282,24 @@ class LearningProgressConfig(SessionConfig):
         )
 
     @classmethod
-    def default(cls, num_active_tasks: int | None = None, **overrides: Any) -> Self:
+    def default(cls, num_active_tasks: int = _PRESET_TASKS, **overrides: Any) -> Self:
         """The defaults, with a pool of 256 tasks."""
         return cls._preset(num_active_tasks, {}, overrides)
 
     @classmethod
-    def stable(cls, num_active_tasks: int | None = None, **overrides: Any) -> Self:
+    def stable(cls, num_active_tasks: int = _PRESET_TASKS, **overrides: Any) -> Self:
         """Slower EMAs, more scores before learning progress counts, and more uniform draws."""
         fields = {"ema_timescale": 0.03, "min_samples_for_lp": 20, "rand_task_rate": 0.05}
         return cls._preset(num_active_tasks, fields, overrides)
 
     @classmethod
-    def fast_learning(cls, num_active_tasks: int | None = None, **overrides: Any) -> Self:
+    def fast_learning(cls, num_active_tasks: int = _PRESET_TASKS, **overrides: Any) -> Self:
         """Faster EMAs and fewer scores before learning progress counts."""
         fields = {"ema_timescale": 0.2, "min_samples_for_lp": 5}
         return cls._preset(num_active_tasks, fields, overrides)
 
     @classmethod
-    def arena_legacy(cls, num_active_tasks: int | None = None, **overrides: Any) -> Self:
+    def arena_legacy(cls, num_active_tasks: int = _PRESET_TASKS, **overrides: Any) -> Self:
         """The constants of the first tracker, with draws by the sigmoid of the z-score."""
         fields = {
             "sampling": "sigmoid",
@@ -310,11 +312,10 @@ class LearningProgressConfig(SessionConfig):
 
     @classmethod
     def _preset(
-        cls, num_active_tasks: int | None, fields: dict[str, Any], overrides: dict[str, Any]
+        cls, num_active_tasks: int, fields: dict[str, Any], overrides: dict[str, Any]
     ) -> Self:
-        size = 256 if num_active_tasks is None else num_active_tasks
-        config = cls(**({"num_active_tasks": size} | fields | overrides))
-        if num_active_tasks is None:
+        config = cls(**({"num_active_tasks": num_active_tasks} | fields | overrides))
+        if num_active_tasks == _PRESET_TASKS:
             # A preset's own size of the pool is not the caller's word against another one.
             config.model_fields_set.discard("num_active_tasks")
         return config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, model_validator
 
@@ -52,6 +52,13 @@ class LearningProgressConfig(clean.LearningProgressConfig):
                 stacklevel=3,
             )
         return self
+
+    @classmethod
+    def _preset(
+        cls, num_active_tasks: int, fields: dict[str, Any], overrides: dict[str, Any]
+    ) -> Self:
+        # Here the size of a preset's pool is that of the curriculum, as it used to be.
+        return cls(**({"num_active_tasks": num_active_tasks} | fields | overrides))
 
     def rules(self) -> Rules:
         """The rules that a session of this config follows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -47,6 +48,9 @@ __all__ = [
     "LearningProgressConfig",
 ]
 
+# Evicted tasks that are kept for the reports of their episodes.
+_MOST_LATE = 1024
+
 # Pool statistics, and the counts of the session that they come from.
 _LIFETIME = {
     "num_created": "created",
@@ -62,8 +66,8 @@ class CurriculumConfig(BaseModel):
     Attributes:
         task_generator: makes the tasks: a generator, the configuration of one, or a dict of the
             fields of one.
-        num_active_tasks: number of tasks of the pool, >= 1. Left out, that of
-            ``algorithm_config`` counts, where it was given there.
+        num_active_tasks: number of tasks of the pool, >= 1. Left out, it becomes that of
+            ``algorithm_config``, where it was given there.
         max_task_id: ids are below it; at least ``num_active_tasks``.
         min_presentations_for_eviction: completions below which no task is evicted, >= 0. The
             algorithm's ``min_samples_for_lp`` holds besides, for without a learning progress
@@ -107,21 +111,17 @@ class CurriculumConfig(BaseModel):
 
     @model_validator(mode="after")
     def _ids_suffice(self) -> Self:
-        if self.pool_size() > self.max_task_id:
+        hypers = self.algorithm_config
+        if hypers is not None and "num_active_tasks" in (
+            hypers.model_fields_set - self.model_fields_set
+        ):
+            object.__setattr__(self, "num_active_tasks", hypers.num_active_tasks)
+        if self.num_active_tasks > self.max_task_id:
             raise ValueError(
-                f"num_active_tasks={self.pool_size()} is above max_task_id={self.max_task_id}: "
-                "each task of the pool needs an id of its own"
+                f"num_active_tasks={self.num_active_tasks} is above "
+                f"max_task_id={self.max_task_id}: each task of the pool needs an id of its own"
             )
         return self
-
-    def pool_size(self) -> int:
-        """Number of tasks of the pool."""
-        hypers = self.algorithm_config
-        if hypers is None or "num_active_tasks" in self.model_fields_set:
-            return self.num_active_tasks
-        if "num_active_tasks" in hypers.model_fields_set:
-            return hypers.num_active_tasks
-        return self.num_active_tasks
 
     def make(self) -> Curriculum:
         """A curriculum of this configuration."""
@@ -160,7 +160,7 @@ class Curriculum:
         given = config.task_generator
         self._task_generator = given if isinstance(given, TaskGenerator) else given.create()
         self._made = PoolTasks(self._task_generator)
-        size = config.pool_size()
+        size = config.num_active_tasks
         hypers: clean.SessionConfig
         if isinstance(config.algorithm_config, clean.LearningProgressConfig):
             hypers = drop_in(config.algorithm_config)
@@ -208,8 +208,9 @@ class Curriculum:
     def update_task_performance(self, task_id: int, score: float) -> None:
         """The score of one episode.
 
-        A score of a task that is no longer in the pool is late: it counts as that (in the
-        algorithm's ``late_reports``, where the task was drawn here) and nowhere else.
+        A score of a task that is no longer in the pool is late: where the task was drawn here, it
+        counts as a completion and among the algorithm's ``late_reports``; the statistics of the
+        task and of its label are without it.
 
         Raises:
             ValueError: a score that is not finite, beyond 1e9, or outside of ``score_range``.
@@ -225,7 +226,11 @@ class Curriculum:
             if in_time:
                 self._algorithm.update_task_performance(task_id, score)
         if not in_time:
-            self._cache.pop(task_id, None)
+            if ticket is not None:
+                task.reported_late(score)
+                self._events.count("per_label_completion_counts", task._label)
+            if task is not None and not task.is_played():
+                del self._cache[task_id]
             return
         task = self._task(task_id)
         task.reported(score)
@@ -238,7 +243,8 @@ class Curriculum:
         Returns:
             The pool statistics (num_created, num_evicted, num_completed, num_scheduled over its
             lifetime, and num_active_tasks), ``per_label_.../LABEL`` for each label, and the
-            algorithm's own as ``algorithm/...``.
+            algorithm's own as ``algorithm/...``. Completions of tasks that were evicted while
+            they were played are in num_completed and in no table by label.
         """
         lifetime = self._lifetime()
         return {
@@ -287,17 +293,25 @@ class Curriculum:
         """
         saved = {name: read_count(state, name) for name in _LIFETIME if name in state}
         rng = read_random_state(state)
-        load_records(self._algorithm, state)
+        scheduled = load_records(self._algorithm, state)
+        saved.setdefault("num_scheduled", scheduled)
+        if len(self._tracker) > self._pool.size:
+            warnings.warn(
+                f"the state has {len(self._tracker)} tasks for a pool of {self._pool.size}; "
+                "evictions will bring it down",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         if rng is not None:
             self._rng.setstate(rng.getstate())
         self._cache.clear()
         self._pool.label_tasks(self._tracker)
         self._pool.top_up(self._tracker)
         self._explore()
-        counts = self._tracker.totals()
+        self._before = dict.fromkeys(_LIFETIME, 0)
         self._before = {
-            name: int(saved.get(name, counts[total]) - counts[total])
-            for name, total in _LIFETIME.items()
+            name: saved.get(name, int(count)) - int(count)
+            for name, count in self._lifetime().items()
         }
 
     # What trainers read.
@@ -325,21 +339,32 @@ class Curriculum:
         stats = {
             name: float(counts[total] + self._before[name]) for name, total in _LIFETIME.items()
         }
-        # Completed, and not yet reported.
-        stats["num_completed"] += sum(task._unreported for task in self._cache.values())
+        # Completed after their eviction, and completed without a report yet.
+        unreported = sum(task._unreported for task in self._cache.values())
+        stats["num_completed"] += counts["late_reports"] + unreported
         return stats
 
     def _task(self, task_id: int) -> CurriculumTask:
         task = self._cache.get(task_id)
         if task is None:
-            if len(self._cache) >= 2 * self._pool.size:
-                # The rest was evicted, and is not being played any more.
-                live = self._task_ids
-                self._cache = {i: task for i, task in self._cache.items() if i in live}
+            if len(self._cache) >= 2 * self._pool.size + _MOST_LATE:
+                self._forget_evicted()
             task = self._made.task(task_id)
             task.belong_to(self._tracker)
             self._cache[task_id] = task
         return task
+
+    def _forget_evicted(self) -> None:
+        """Keeps the tasks of the pool, and of the others the latest that may be being played."""
+        live = self._task_ids
+        gone = [i for i, task in self._cache.items() if i not in live and task.is_played()]
+        kept = live.union(gone[-_MOST_LATE:])
+        self._cache = {i: task for i, task in self._cache.items() if i in kept}
+
+    def replace_invalid(self, task_id: int) -> None:
+        """Puts a fresh task in the place of one that no environment could be set up for."""
+        self._pool.replace(task_id)
+        self._explore()
 
     def _renew(self) -> None:
         evicted = self._algorithm.recommend_eviction(

@@ -75,16 +75,29 @@ class CurriculumTask(tasks.CurriculumTask):
         """The latest ticket that was not reported, ``None`` if there is none."""
         return self._tickets.pop() if self._tickets else None
 
+    def reported_late(self, score: float) -> None:
+        """The session has counted an episode, but its score not for this task any more."""
+        self._take_back(score)
+
+    def is_played(self) -> bool:
+        """Whether it was drawn for an episode that was not reported."""
+        return bool(self._tickets)
+
     def reported(self, score: float) -> None:
         """The tracker has one more score of this task."""
-        if self._unreported:
-            self._unreported -= 1
-            left = self._unreported_score - score
-            self._unreported_score = left if self._unreported else 0.0
-        else:
+        if not self._take_back(score):
             self._ahead += 1
         # Read now: the task may be evicted before anybody asks.
         self._current()
+
+    def _take_back(self, score: float) -> bool:
+        """Whether `complete` had been told of an episode that the session has counted now."""
+        if not self._unreported:
+            return False
+        self._unreported -= 1
+        left = self._unreported_score - score
+        self._unreported_score = left if self._unreported else 0.0
+        return True
 
     def _current(self) -> TaskData:
         data = None if self._tracker is None else self._tracker.backend.read(self.task_id)

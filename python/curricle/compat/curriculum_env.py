@@ -159,6 +159,9 @@ class CurriculumEnv:
                     RuntimeWarning,
                     stacklevel=3,
                 )
+                # Without a score it would never leave the pool, and be drawn more and more.
+                if isinstance(self._curriculum, Curriculum):
+                    self._curriculum.replace_invalid(task._task_id)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:

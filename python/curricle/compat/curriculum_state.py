@@ -49,15 +49,21 @@ def read_count(state: Mapping[str, Any], name: str) -> int:
         CheckpointError: it is no count.
     """
     count = state.get(name, 0)
+    if isinstance(count, float) and count.is_integer():
+        count = int(count)
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise CheckpointError(f"{name} of the state is {count!r}; it must be a count")
     return count
 
 
-def load_records(algorithm: LabelledAlgorithm, state: Mapping[str, Any]) -> None:
+def load_records(algorithm: LabelledAlgorithm, state: Mapping[str, Any]) -> int:
     """Replaces the tasks of the algorithm's tracker by those of a curriculum's state.
 
     Where the state has no tracker, its tasks' numbers of completions and scores are all there is.
+    Where it has both, tasks that only its tracker knows count in the totals and leave the pool.
+
+    Returns:
+        How often the tasks of the state were drawn.
 
     Raises:
         CheckpointError: there are neither tracker nor tasks in it, or entries that cannot be;
@@ -79,10 +85,14 @@ def load_records(algorithm: LabelledAlgorithm, state: Mapping[str, Any]) -> None
             "curriculum returned"
         )
     backend = algorithm.tracker.backend
+    if entries:
+        for task_id in set(backend.get_all_task_ids()) - entries.keys():
+            backend.remove(task_id)
     for task_id, count in scheduled.items():
         data = backend.read(task_id)
         if data is not None:
             backend.write_task(task_id, data.replace(scheduled_count=count))
+    return sum(scheduled.values())
 
 
 def task_entry(data: TaskData, slice_values: dict[str, Any]) -> dict[str, Any]:

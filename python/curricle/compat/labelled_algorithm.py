@@ -11,6 +11,7 @@ from curricle.backends.base import TaskMemoryBackend
 from curricle.compat.label_book import LabelBook
 from curricle.compat.task_tracker import TaskTracker
 from curricle.config import SessionConfig, UniformConfig
+from curricle.tasks import CurriculumTask
 
 
 class LabelledAlgorithm(CurriculumAlgorithm):
@@ -52,6 +53,13 @@ class LabelledAlgorithm(CurriculumAlgorithm):
         """The score of a drawn task, once; False if the task was evicted since: it is late."""
         return self.tracker.report_one(ticket, score) is not None
 
+    def on_task_created(self, task: CurriculumTask) -> None:
+        """Takes a task into the pool."""
+        label = task.get_label()
+        self.tracker.track_task_creation(
+            id_of(task), label=label if isinstance(label, str) else None
+        )
+
     def on_task_sampled(self, task_id: int) -> None:
         """Counts a draw of the caller's own by label; a curriculum's draws count by themselves."""
         self.labels.sampled(self.tracker.get_task_label(task_id))
@@ -83,6 +91,12 @@ class LabelledAlgorithm(CurriculumAlgorithm):
             )
         self.tracker.load_state(tracker_state)
         self.labels.load(state.get("label_counts", {}), state.get("inactive_labels_fifo", ()))
+
+
+def id_of(task: CurriculumTask) -> int:
+    """The id of a task, by the name that earlier trainers' own tasks have too."""
+    task_id: int | None = getattr(task, "_task_id", None)
+    return task.task_id if task_id is None else task_id
 
 
 def find_tracker_state(state: Mapping[str, Any]) -> Mapping[str, Any] | None:

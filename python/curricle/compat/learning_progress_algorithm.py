@@ -13,7 +13,7 @@ from curricle import config as clean
 from curricle._core import Rules, TaskData, Ticket
 from curricle.backends.base import TaskMemoryBackend
 from curricle.compat.config import LearningProgressConfig, drop_in
-from curricle.compat.labelled_algorithm import LabelledAlgorithm
+from curricle.compat.labelled_algorithm import LabelledAlgorithm, id_of
 from curricle.errors import UnknownTaskError
 from curricle.tasks import CurriculumTask
 
@@ -129,7 +129,7 @@ class LearningProgressAlgorithm(LabelledAlgorithm, algorithms.LearningProgressAl
     def on_task_created(self, task: CurriculumTask) -> None:
         """Takes a task into the pool."""
         super().on_task_created(task)
-        self.explore(task.task_id)
+        self.explore(id_of(task))
 
     def explore(self, task_id: int) -> None:
         """Sets the LP of a task with few scores to its blend with the exploration bonus."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import Any
 
 from curricle._core import TaskData
 from curricle.backends import local, shared
@@ -58,6 +59,8 @@ class _Slots(TaskMemoryBackend):
 class LocalMemoryBackend(_Slots, local.LocalMemoryBackend):
     """A `curricle.LocalMemoryBackend` with the calls of earlier trackers.
 
+    There is no shared memory to clean up: after ``cleanup`` it goes on as before.
+
     Example:
         >>> backend = LocalMemoryBackend(10)
         >>> backend.create(7)
@@ -68,15 +71,22 @@ class LocalMemoryBackend(_Slots, local.LocalMemoryBackend):
         0.25
     """
 
+    def cleanup(self) -> None:
+        """Nothing: the table goes with the backend."""
+
 
 class SharedMemoryBackend(_Slots, shared.SharedMemoryBackend):
     """A `curricle.SharedMemoryBackend` with the calls of earlier trackers."""
 
 
-def create_memory_backend(config: SessionConfig) -> LocalMemoryBackend | SharedMemoryBackend:
-    """A shared backend if ``config.use_shared_memory``, else a local one."""
+def create_memory_backend(config: Any) -> LocalMemoryBackend | SharedMemoryBackend:
+    """A shared backend if ``config.use_shared_memory``, else a local one.
+
+    Args:
+        config: a configuration, or anything with its ``use_shared_memory``, ``max_memory_tasks``
+            and ``session_id``; the rules are then those of the tracker that uses the backend.
+    """
+    options = backend_options(config) if isinstance(config, SessionConfig) else {}
     if config.use_shared_memory:
-        return SharedMemoryBackend(
-            config.max_memory_tasks, config.session_id, **backend_options(config)
-        )
-    return LocalMemoryBackend(config.max_memory_tasks, **backend_options(config))
+        return SharedMemoryBackend(config.max_memory_tasks, config.session_id, **options)
+    return LocalMemoryBackend(config.max_memory_tasks, **options)

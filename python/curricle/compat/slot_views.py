@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,10 @@ class SlotView(np.ndarray[tuple[int], np.dtype[np.float64]]):
 
     Each look at it reads the slot anew, and each assignment to its elements writes the record:
     read, changed and written, so hold the backend's ``acquire_lock`` where other processes do the
-    same. A slot without a task reads as zeros. Assigning ``task_id`` to it creates that task, if
-    it is the lowest free slot, which a new task takes; assigning 0 to ``is_active`` removes the
-    task. What `numpy.asarray` makes of it, and a slice, cannot be written.
+    same. A slot without a task reads as zeros, or as what this process has assigned to it: that is
+    kept until ``task_id`` is assigned too. Assigning ``task_id`` creates that task, if the slot is
+    the lowest free one, which a new task takes; assigning 0 to ``is_active`` removes the task.
+    What `numpy.asarray` makes of it, and a slice, cannot be written.
 
     Ids, seeds and counts beyond 2**53 are rounded here, as float64 is; the tracker's own calls
     have them exactly. ``label_hash`` is 0 for no label.
@@ -78,8 +80,7 @@ class SlotView(np.ndarray[tuple[int], np.dtype[np.float64]]):
             return None
         record = self._record(self._backend)
         if record is None:
-            if self._task_id is not None:
-                self._numbers[:] = 0.0
+            self._numbers[:] = _unnamed(self._backend).get(self._slot, 0.0)
             self._task_id = None
             return None
         self._task_id = record.task_id
@@ -128,11 +129,10 @@ class SlotView(np.ndarray[tuple[int], np.dtype[np.float64]]):
         if assigned[_ACTIVE] and after[_ACTIVE] == 0.0:
             if record is not None:
                 backend.remove(record.task_id)
-            self._numbers[:] = 0.0
+            _unnamed(backend).pop(self._slot, None)
             return
         if record is None and not assigned[_ID]:
-            # Kept until the task gets its id.
-            self._numbers[:] = after
+            _unnamed(backend)[self._slot] = after
             return
         before = TaskData(0) if record is None else record
         values = dict(zip(SLOT_FIELDS, after.tolist(), strict=True))
@@ -148,6 +148,7 @@ class SlotView(np.ndarray[tuple[int], np.dtype[np.float64]]):
             changes["label"] = None
         new_id = _integer(values["task_id"], "task_id") if assigned[_ID] else before.task_id
         self._put(backend, record, before.replace(task_id=new_id, **changes))
+        _unnamed(backend).pop(self._slot, None)
 
     def _put(self, backend: TaskMemoryBackend, record: TaskData | None, new: TaskData) -> None:
         if record is not None and record.task_id == new.task_id:
@@ -188,6 +189,10 @@ class SlotView(np.ndarray[tuple[int], np.dtype[np.float64]]):
         if changed.size:
             self[changed] = target[changed]
 
+    def fill(self, value: Any) -> None:
+        """Assigns ``value`` to all elements; 0 removes the task."""
+        self[:] = value
+
     def tolist(self) -> list[float]:
         """The numbers as they are now."""
         numbers: list[float] = self._plain().tolist()
@@ -199,6 +204,15 @@ class SlotView(np.ndarray[tuple[int], np.dtype[np.float64]]):
 
     def __reduce__(self) -> Any:
         return self.copy().__reduce__()
+
+
+# What was assigned to slots before they have a task.
+_UNNAMED: WeakKeyDictionary[TaskMemoryBackend, dict[int, NDArray[np.float64]]]
+_UNNAMED = WeakKeyDictionary()
+
+
+def _unnamed(backend: TaskMemoryBackend) -> dict[int, NDArray[np.float64]]:
+    return _UNNAMED.setdefault(backend, {})
 
 
 def task_at(backend: TaskMemoryBackend, slot: int) -> int | None:

@@ -226,7 +226,9 @@ def parse_state(state: Mapping[str, Any], defaults: Mapping[str, Any]) -> State:
     memory = _mapping(state.get("task_memory", {}), "task_memory")
     records, hashed = [], set()
     for key, value in memory.items():
-        fields = _mapping(value, f"task {key}")
+        # What is None was never set.
+        given = _mapping(value, f"task {key}").items()
+        fields = {name: entry for name, entry in given if entry is not None}
         record = _record(_task_id(key), fields, defaults)
         records.append(record)
         if record.label is None and fields.get("label_hash"):
@@ -248,7 +250,7 @@ def _record(task_id: int, fields: Mapping[str, Any], defaults: Mapping[str, Any]
         values: dict[str, Any] = {
             "success_threshold": defaults["success_threshold"],
             "generator_type": defaults["generator_type"],
-            "label": checks.label(fields.get("label")),
+            "label": checks.label(fields.get("label") or None),
         }
         # Whether a record can have the numbers, the core says when it is written.
         values |= {name: fields[name] for name in NUMBERS if name in fields}

@@ -139,6 +139,11 @@ class TaskTracker(tracker.TaskTracker):
                 # Evicted by another process since; its score is in the totals.
                 return
 
+    def cleanup_shared_memory(self) -> None:
+        """Leaves the session; the last process to leave removes it. Nothing for a local one."""
+        if not isinstance(self.backend, LocalMemoryBackend):
+            super().cleanup_shared_memory()
+
     @property
     def _task_id_to_index(self) -> Mapping[int, int]:
         return _Slots(self.backend)
@@ -255,7 +260,7 @@ class _Slots(Mapping[int, int]):
         return slot
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._backend.get_all_task_ids())
+        return iter(self._backend.task_ids().tolist())
 
     def __len__(self) -> int:
         return len(self._backend)
