@@ -226,11 +226,12 @@ class Curriculum:
             if in_time:
                 self._algorithm.update_task_performance(task_id, score)
         if not in_time:
-            if ticket is not None:
-                task.reported_late(score)
-                self._events.count("per_label_completion_counts", task._label)
-            if task is not None and not task.is_played():
-                del self._cache[task_id]
+            if task is not None:
+                if ticket is not None:
+                    task.reported_late(score)
+                    self._events.count("per_label_completion_counts", task._label)
+                if not task.is_played():
+                    del self._cache[task_id]
             return
         task = self._task(task_id)
         task.reported(score)
