@@ -115,6 +115,72 @@ def test_variance_as_progress(scores, alpha):
     assert data.lp_score == pytest.approx(max(variance, 0.0) / 1e12, rel=1e-6, abs=1e-9)
 
 
+def evidence_of(scores, alpha):
+    """Page's cumulative sum as the record keeps it, from the whole history of scores in [0, 1]."""
+    evidence = 0.0
+    for n in range(1, len(scores)):
+        past = scores[:n]
+        mean = min(max(ema(past, alpha), 0.0), 1.0)
+        variance = max(ema(np.square(past), alpha) - ema(past, alpha) ** 2, 0.0)
+        counted = min(n, 1.0 / alpha)
+        rate = (mean * counted + 0.15) / (counted + 0.3)
+        higher = 0.9 * rate + 0.1
+        x = min(max(scores[n], 0.0), 1.0)
+        ratio = x * np.log(higher / rate) + (1.0 - x) * np.log((1.0 - higher) / (1.0 - rate))
+        flips = rate * (1.0 - rate)
+        dispersion = (variance * counted / flips + 1.0) / (counted + 1.0)
+        evidence += -0.03 * evidence + ratio / min(max(dispersion, 0.5), 1.0)
+        evidence = min(max(evidence, 0.0), 30.0)
+    return evidence
+
+
+@given(
+    scores=st.lists(st.sampled_from([0.0, 1.0]) | st.floats(0.0, 1.0), min_size=1, max_size=60),
+    alpha=st.floats(0.02, 0.5),
+    ranged=st.booleans(),
+)
+def test_noise_aware_progress(scores, alpha, ranged):
+    lo, hi = (-20.0, 30.0)
+    rules = Rules(
+        progress="noise-aware",
+        ema_alpha=alpha,
+        ema_timescale=0.3,
+        noise_deviations=2.0,
+        score_range=(lo, hi) if ranged else None,
+    )
+    data = TaskData(1)
+    for x in scores:
+        data = rules.advance(data, lo + (hi - lo) * x, span=hi - lo, lowest=lo)
+    evidence = evidence_of(np.array(scores), alpha)
+    assert data.evidence == pytest.approx(evidence, rel=1e-5, abs=1e-5)
+    by_evidence = min(0.2 * max(data.evidence - 2.0, 0.0) ** 2, 1.0)
+    mean = ema(scores, alpha)
+    variance = max(ema(np.square(scores), alpha) - mean**2, 0.0)
+    flips = mean * (1.0 - mean)
+    n = len(scores)
+    difference = ema_weights(n, 0.3) - ema_weights(n, 0.06)
+    noise = np.sqrt(variance * np.sum(difference**2))
+    raw = abs(difference @ np.array(scores))
+    by_difference = 0.0
+    if flips > 1e-9 and noise > 1e-6 and raw > 1e-9:
+        by_difference = (1.0 - min(variance / flips, 1.0)) * min(max(raw / noise - 2.0, 0.0), 1.0)
+        assert data.lp_score == pytest.approx(max(by_evidence, by_difference), abs=1e-4)
+    assert 0.0 <= data.lp_score <= 1.0
+
+
+@given(scores=st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=60))
+def test_weights_of_noise_aware_progress(scores):
+    rules = Rules(progress="noise-aware", ema_alpha=0.05, exploration=0.1, min_samples=3)
+    data = TaskData(1)
+    assert rules.weigh(data) == 0.1
+    for x in scores:
+        data = rules.advance(data, x, span=1.0)
+    share = min(len(scores) / 3.0, 1.0)
+    unsolved = 0.002 * np.sqrt(1.0 - data.success_rate_ema)
+    blend = 0.5 if share < 1.0 else 1.0
+    assert data.weight == close(unsolved + 0.1 * (1.0 - share) + blend * share * data.lp_score)
+
+
 @given(scores=BOUNDED, least=st.integers(0, 20), exploration=st.floats(0.0, 1.0))
 def test_weights(scores, least, exploration):
     rules = Rules(

@@ -30,7 +30,7 @@ from curricle.backends import (
     TaskMemoryBackend,
     create_memory_backend,
 )
-from curricle.config import LearningProgressConfig, UniformConfig
+from curricle.config import LearningProgressConfig, NoiseAwareConfig, UniformConfig
 from curricle.curriculum import Curriculum
 from curricle.envs import (
     CurriculumEnv,
@@ -76,6 +76,7 @@ __all__ = [
     "Episode",
     "LearningProgressAlgorithm",
     "LearningProgressConfig",
+    "NoiseAwareConfig",
     "LocalMemoryBackend",
     "LockTimeoutError",
     "Rebuild",

@@ -52,7 +52,7 @@ class Rules:
         baseline_samples: int = 5,
         reweighting: float = 0.5,
         noise_deviations: float = 0.0,
-        progress: Literal["bidirectional", "variance", "given"] = "bidirectional",
+        progress: Literal["bidirectional", "variance", "noise-aware", "given"] = "bidirectional",
         law: Literal["proportional", "sigmoid", "uniform"] = "proportional",
         amplification: float = 10.0,
         floor: float = 0.0,
@@ -74,12 +74,14 @@ class Rules:
         env_steps: int = 0,
         *,
         span: float | None = None,
+        lowest: float = 0.0,
         now: float | None = None,
     ) -> TaskData:
         """The record after one more score; ``data`` stays as it is.
 
         ``span`` is (highest - lowest) score of the session so far, used where there is no
-        ``score_range``. This is the one place of the update formulas: sessions use it too.
+        ``score_range``, as is ``lowest`` by "noise-aware" progress. This is the one place of the
+        update formulas: sessions use it too.
         """
     def weigh(self, data: TaskData) -> float:
         """The weight of a record under the proportional law."""
@@ -113,6 +115,7 @@ class TaskData:
     success_threshold: float
     seed: int
     generator_type: float
+    evidence: float
     label: str | None
     columns: tuple[float, ...]
     def __new__(
@@ -140,6 +143,7 @@ class TaskData:
         success_threshold: float = 0.5,
         seed: int = 0,
         generator_type: float = 0.0,
+        evidence: float = 0.0,
         label: str | None = None,
         columns: Sequence[float] = (),
     ) -> TaskData: ...

@@ -252,6 +252,11 @@ class LearningProgressConfig(SessionConfig):
             )
         return self
 
+    @property
+    def samples_before_eviction(self) -> int:
+        """Scores below which no task is evicted: before, there is no learning progress."""
+        return self.min_samples_for_lp
+
     def rules(self) -> Rules:
         """The rules that a session of this config follows."""
         normalises = (
@@ -319,6 +324,62 @@ class LearningProgressConfig(SessionConfig):
             # A preset's own size of the pool is not the caller's word against another one.
             config.model_fields_set.discard("num_active_tasks")
         return config
+
+
+class NoiseAwareConfig(SessionConfig):
+    """A curriculum that draws tasks by the evidence that their scores rise.
+
+    What noise explains is no learning progress: coin flips, impossible and mastered tasks have
+    none, and a first success of a task that always failed is much of it (derivation, sources and
+    constants: `docs/learning-progress.md`). Scores between 0 and 1 (``score_range``,
+    else the range that the session has seen) count like so many successes; learning progress is in
+    [0, 1]. A task that does not succeed is tried again now and then, one that does less often.
+
+    Attributes:
+        noise_deviations: standard deviations of noise that the difference of the two EMAs has to
+            exceed, where scores vary less than coin flips; >= 0.
+        exploration_bonus: weight of a task without a score, on the scale of learning progress.
+        min_samples_for_lp: scores from which a task's weight is its learning progress alone.
+        min_samples_for_eviction: scores below which no task is evicted, >= 0.
+        rand_task_rate: share of draws that is uniform over the pool, in [0, 1].
+        eviction_threshold_percentile: a task is evicted only while its learning progress is
+            within this lowest share of the pool, in [0, 1].
+
+    Example:
+        >>> NoiseAwareConfig(score_range=(0.0, 1.0)).rules().as_dict()["progress"]
+        'noise-aware'
+    """
+
+    ema_timescale: Step = 0.3
+    task_tracker_ema_alpha: Step = 0.05
+    noise_deviations: NonNegative = 2.0
+    exploration_bonus: NonNegative = 0.1
+    min_samples_for_lp: CountOrNone = 3
+    min_samples_for_eviction: CountOrNone = 20
+    rand_task_rate: Share = 0.1
+    eviction_threshold_percentile: Share = 0.4
+
+    @property
+    def samples_before_eviction(self) -> int:
+        """Scores below which no task is evicted."""
+        return self.min_samples_for_eviction
+
+    def rules(self) -> Rules:
+        """The rules that a session of this config follows."""
+        return Rules(
+            ema_alpha=self.task_tracker_ema_alpha,
+            ema_timescale=self.ema_timescale,
+            slow_timescale_factor=self.slow_timescale_factor,
+            score_range=self.score_range,
+            noise_deviations=self.noise_deviations,
+            progress="noise-aware",
+            floor=self.rand_task_rate,
+            exploration=self.exploration_bonus,
+            exploration_blend=1.0,
+            min_samples=self.min_samples_for_lp,
+            success_threshold=self.task_default_success_threshold,
+            generator_type=self.task_default_generator_type,
+        )
 
 
 class UniformConfig(SessionConfig):

@@ -14,7 +14,7 @@ from curricle.algorithms import CurriculumAlgorithm, CustomAlgorithm, WeightAlgo
 from curricle.backends.arrays import step_counts, vector
 from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.core_backed import CoreBackend
-from curricle.config import LearningProgressConfig, UniformConfig
+from curricle.config import SessionConfig
 from curricle.errors import UnknownTaskError
 from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
@@ -51,7 +51,8 @@ class Curriculum:
         tasks: their number (ids 0 to n-1, the id is the configuration), a sequence of
             configurations (ids are positions), a dict of configurations by label, or a
             `TaskGenerator` (ids are drawn at random below ``max_task_id``).
-        config: a `LearningProgressConfig` (the default), a `UniformConfig`, or an algorithm of
+        config: a `LearningProgressConfig` (the default), a `NoiseAwareConfig`, a
+            `UniformConfig`, or an algorithm of
             one's own: any object with ``weights(snapshot) -> (n,)``.
         session: name of the session. ``None``: that of ``config``, which is CURRICLE_SESSION or
             a name of its own.
@@ -82,7 +83,7 @@ class Curriculum:
     def __init__(
         self,
         tasks: Tasks,
-        config: LearningProgressConfig | UniformConfig | WeightAlgorithm | None = None,
+        config: SessionConfig | WeightAlgorithm | None = None,
         *,
         session: str | None = None,
         path: str | None = None,

@@ -15,7 +15,12 @@ from curricle.algorithms.custom import CustomConfig
 from curricle.backends import LocalMemoryBackend, SharedMemoryBackend, TaskMemoryBackend
 from curricle.backends.core_backed import LABELS_AT_MOST, CoreBackend
 from curricle.checks import MAX_ID, MAX_LABELS, integer
-from curricle.config import LearningProgressConfig, SessionConfig, UniformConfig
+from curricle.config import (
+    LearningProgressConfig,
+    NoiseAwareConfig,
+    SessionConfig,
+    UniformConfig,
+)
 from curricle.content import describe
 from curricle.errors import SessionError
 from curricle.generators.base import TaskGenerator
@@ -145,7 +150,7 @@ def make_algorithm(
     backend: TaskMemoryBackend,
 ) -> CurriculumAlgorithm:
     """The algorithm that belongs to the configuration."""
-    if isinstance(hypers, LearningProgressConfig):
+    if isinstance(hypers, LearningProgressConfig | NoiseAwareConfig):
         return LearningProgressAlgorithm(size, hypers, backend)
     if isinstance(hypers, UniformConfig):
         return UniformAlgorithm(size, hypers, backend)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from curricle.config import LearningProgressConfig, SessionConfig, UniformConfig
+from curricle.config import (
+    LearningProgressConfig,
+    NoiseAwareConfig,
+    SessionConfig,
+    UniformConfig,
+)
 
 ALGORITHMS: Mapping[str, type[SessionConfig]] = MappingProxyType(
     {
         "learning-progress": LearningProgressConfig,
+        "noise-aware": NoiseAwareConfig,
         "uniform": UniformConfig,
     }
 )

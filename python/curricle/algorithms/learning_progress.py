@@ -8,7 +8,7 @@ import numpy as np
 
 from curricle.algorithms.base import CurriculumAlgorithm
 from curricle.backends.base import TaskMemoryBackend
-from curricle.config import LearningProgressConfig
+from curricle.config import LearningProgressConfig, NoiseAwareConfig
 
 
 class LearningProgressAlgorithm(CurriculumAlgorithm):
@@ -27,12 +27,12 @@ class LearningProgressAlgorithm(CurriculumAlgorithm):
         0.0
     """
 
-    hypers: LearningProgressConfig
+    hypers: LearningProgressConfig | NoiseAwareConfig
 
     def __init__(
         self,
         num_tasks: int,
-        hypers: LearningProgressConfig,
+        hypers: LearningProgressConfig | NoiseAwareConfig,
         backend: TaskMemoryBackend | None = None,
     ) -> None:
         super().__init__(num_tasks, hypers, backend)
@@ -45,7 +45,7 @@ class LearningProgressAlgorithm(CurriculumAlgorithm):
         return self._rule(5)
 
     def _rule(self, min_presentations: int) -> tuple[int, float]:
-        least = max(min_presentations, self.hypers.min_samples_for_lp)
+        least = max(min_presentations, self.hypers.samples_before_eviction)
         return least, self.hypers.eviction_threshold_percentile
 
     def recommend_eviction(
@@ -54,9 +54,9 @@ class LearningProgressAlgorithm(CurriculumAlgorithm):
         """The task of least learning progress, among ``ids`` (default: all tasks).
 
         Only a task with at least ``min_presentations`` completions and enough of them for
-        learning progress to count (``min_samples_for_lp``), and only while its learning progress
-        is within the lowest ``eviction_threshold_percentile`` of all tasks. ``None`` if there is
-        no such task.
+        learning progress to count (``samples_before_eviction`` of the configuration), and only
+        while its learning progress is within the lowest ``eviction_threshold_percentile`` of all
+        tasks. ``None`` if there is no such task.
         """
         least, percentile = self._rule(min_presentations)
         if ids is None:

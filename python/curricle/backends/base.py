@@ -203,10 +203,10 @@ class TaskMemoryBackend(ABC):
         self.create(task_id)
         self._ledger.see(score)
         self._ledger.tick += 1
-        tick, span = self._ledger.tick, self._ledger.span
+        tick, span, lowest = self._ledger.tick, self._ledger.span, self._ledger.score_min
 
         def advanced(data: TaskData) -> TaskData:
-            new = self.rules.advance(data, score, env_steps, span=span)
+            new = self.rules.advance(data, score, env_steps, span=span, lowest=lowest)
             # Where learning progress is given, the weight is the caller's as well.
             given = self.rules.as_dict()["progress"] == "given"
             return new.replace(last_completed=tick, weight=data.weight if given else new.weight)

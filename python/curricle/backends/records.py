@@ -34,6 +34,7 @@ RECORD = np.dtype(
         ("success_threshold", np.float64),
         ("seed", np.uint64),
         ("generator_type", np.float64),
+        ("evidence", np.float64),
         ("label", np.int32),
     ]
 )

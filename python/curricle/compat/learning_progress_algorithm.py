@@ -43,6 +43,8 @@ class LearningProgressAlgorithm(LabelledAlgorithm, algorithms.LearningProgressAl
         {3: 0.5, 4: 0.5}
     """
 
+    hypers: clean.LearningProgressConfig
+
     def __init__(
         self,
         num_tasks: int,

@@ -15,7 +15,7 @@ use crate::rules::{RULES_WORDS, Rules};
 use crate::tally::{Live, Retired, TALLY_WORDS, Tally};
 
 /// Version of the file.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// "CURRICKP".
 const MAGIC: u64 = u64::from_le_bytes(*b"CURRICKP");
 pub(crate) const NAME_WORDS: usize = 4;
@@ -310,6 +310,7 @@ fn record_of(words: &[u64; RECORD_WORDS]) -> TaskData {
         success_threshold: float(19),
         seed: words[20],
         generator_type: float(21),
+        evidence: float(22),
         label,
         columns: [0.0; MAX_COLUMNS],
     }

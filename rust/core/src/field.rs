@@ -33,6 +33,7 @@ fn place_of(name: &str) -> Option<Place> {
         "success_threshold" => Place::Float(17),
         "seed" => Place::Count(18),
         "generator_type" => Place::Float(19),
+        "evidence" => Place::Float(20),
         "task_id" | "generation" | "last_scheduled" | "scheduled_count" | "mean_score" => {
             Place::Derived
         }

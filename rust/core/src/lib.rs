@@ -15,6 +15,7 @@ mod crash_points;
 mod draws;
 pub mod episode_ends;
 pub mod error;
+mod evidence;
 mod field;
 mod huge;
 mod index;

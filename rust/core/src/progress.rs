@@ -5,6 +5,7 @@
 //! reweighting as in OMNI, Zhang et al. 2023.
 
 use crate::error::{Error, Result};
+use crate::evidence::{self, Past};
 use crate::record::TaskData;
 use crate::rules::{Baseline, Law, Progress, Rules};
 
@@ -14,6 +15,19 @@ pub const BASELINE_CAP: f64 = 0.75;
 /// Share of the learning progress that is left where noise alone could explain it, so that a task
 /// which begins to be learned is drawn on among tasks without any progress.
 pub const NOISE_LEAK: f64 = 1.0 / 256.0;
+
+/// Weight of a task that never succeeds, by which it is tried again, on the scale of the noise-aware
+/// learning progress. Squared, so is its success rate: half as often at 3/4.
+const UNSOLVED: f64 = 0.002;
+
+/// The scores that a session has seen; they count where there is no `score_range`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// The lowest.
+    pub lowest: f64,
+    /// Highest less lowest.
+    pub span: f64,
+}
 
 /// How far a score may lie outside `score_range`, as a share of it: what sums of floats are off.
 const ROUNDING: f64 = 1e-9;
@@ -51,12 +65,14 @@ pub fn check_baseline(rules: &Rules, baseline: f64) -> Result<()> {
 
 /// The record after one more score: statistics, `lp_score` (unless it is given) and `weight`.
 ///
-/// `span` is (highest - lowest) score of the session, 0 without any; it counts only where there
-/// is no `score_range`. The score has passed [`crate::record::check_score`] and
+/// The score has passed [`crate::record::check_score`] and
 /// [`check_in_range`]. Ticks, generation, label and columns are the caller's.
 #[inline]
-pub fn advance(rules: &Rules, data: &mut TaskData, score: f64, env_steps: u64, span: f64) {
+pub fn advance(rules: &Rules, data: &mut TaskData, score: f64, env_steps: u64, seen: Seen) {
     let first = data.completion_count == 0;
+    if rules.progress == Progress::NoiseAware && !first {
+        data.evidence = evidence(rules, data, score, seen);
+    }
     // EMA: m <- m + step (y - m); the first score is the EMA (Kanitscheider et al. 2021).
     let ema = |old: f64, new: f64, step: f64| if first { new } else { old + step * (new - old) };
     let success = if score >= data.success_threshold {
@@ -87,7 +103,7 @@ pub fn advance(rules: &Rules, data: &mut TaskData, score: f64, env_steps: u64, s
     data.p_true = ema(data.p_true, score, fast);
 
     if rules.progress != Progress::Given {
-        data.lp_score = learning_progress(rules, data, span);
+        data.lp_score = learning_progress(rules, data, seen);
     }
     data.weight = weigh(rules, data);
 }
@@ -116,18 +132,52 @@ fn baseline(rules: &Rules, data: &TaskData) -> f64 {
     }
 }
 
-/// Learning progress of a record, in units of the score range (or of `span`), never below
-/// `progress_floor`; the record's own `lp_score` where it is given.
+/// What scores are measured by: the lowest, and 1 / (highest - lowest), 0 without any.
 #[inline(always)]
-pub fn learning_progress(rules: &Rules, data: &TaskData, span: f64) -> f64 {
-    let (unit, shift) = match rules.score_range {
-        Some((lo, hi)) => (hi - lo, lo),
-        None => (span, 0.0),
+fn scale(rules: &Rules, seen: Seen) -> (f64, f64) {
+    let (lowest, unit) = match rules.score_range {
+        Some((lo, hi)) => (lo, hi - lo),
+        None => (seen.lowest, seen.span),
     };
-    let per_unit = if unit > 0.0 { 1.0 / unit } else { 0.0 };
+    (lowest, if unit > 0.0 { 1.0 / unit } else { 0.0 })
+}
+
+/// The evidence of a record that has scores, after another one that it does not have yet.
+fn evidence(rules: &Rules, data: &TaskData, score: f64, seen: Seen) -> f64 {
+    let (lowest, per_unit) = scale(rules, seen);
+    let past = Past {
+        scores: data.completion_count,
+        mean: ((data.reward_ema - lowest) * per_unit).clamp(0.0, 1.0),
+        variance: data.variance() * per_unit * per_unit,
+        step: rules.ema_alpha,
+    };
+    let x = ((score - lowest) * per_unit).clamp(0.0, 1.0);
+    evidence::after(data.evidence, past, x)
+}
+
+/// Learning progress of a record, in units of the score range (or of the scores that were seen),
+/// never below `progress_floor`; the record's own `lp_score` where it is given.
+#[inline(always)]
+pub fn learning_progress(rules: &Rules, data: &TaskData, seen: Seen) -> f64 {
+    let (lowest, per_unit) = scale(rules, seen);
     let progress = match rules.progress {
         Progress::Given => return data.lp_score,
         Progress::Variance => data.variance() * per_unit * per_unit,
+        Progress::NoiseAware => {
+            let raw = (data.p_fast - data.p_slow).abs();
+            let of_difference = evidence::progress_of_difference(
+                if rules.score_range.is_some() {
+                    raw
+                } else {
+                    raw * per_unit
+                },
+                noise_deviation(rules, data, per_unit),
+                rules.noise_deviations,
+                ((data.reward_ema - lowest) * per_unit).clamp(0.0, 1.0),
+                data.variance() * per_unit * per_unit,
+            );
+            evidence::progress(data.evidence).max(of_difference)
+        }
         Progress::Bidirectional => {
             // LP = |R(p_fast) - R(p_slow)| (Kanitscheider et al. 2021).
             let raw = (shape(rules, data.p_fast) - shape(rules, data.p_slow)).abs();
@@ -145,7 +195,12 @@ pub fn learning_progress(rules: &Rules, data: &TaskData, span: f64) -> f64 {
             }
         }
     };
-    let bonus = rules.performance_bonus * (data.p_true - shift) * per_unit;
+    let zero = if rules.score_range.is_some() {
+        lowest
+    } else {
+        0.0
+    };
+    let bonus = rules.performance_bonus * (data.p_true - zero) * per_unit;
     (progress + bonus).max(rules.progress_floor)
 }
 
@@ -224,14 +279,20 @@ pub fn weigh(rules: &Rules, data: &TaskData) -> f64 {
     }
     // A given learning progress may be negative: such a task is not drawn but by the floor.
     let progress = data.lp_score.max(0.0);
-    match data.completion_count {
-        0 => rules.exploration,
-        n if n < rules.min_samples => {
-            let share = n as f64 / rules.min_samples as f64;
-            rules.exploration * (1.0 - share) + rules.exploration_blend * share * progress
+    let unsolved = if rules.progress == Progress::NoiseAware && data.completion_count > 0 {
+        UNSOLVED * (1.0 - data.success_rate_ema).max(0.0).sqrt()
+    } else {
+        0.0
+    };
+    unsolved
+        + match data.completion_count {
+            0 => rules.exploration,
+            n if n < rules.min_samples => {
+                let share = n as f64 / rules.min_samples as f64;
+                rules.exploration * (1.0 - share) + rules.exploration_blend * share * progress
+            }
+            _ => progress,
         }
-        _ => progress,
-    }
 }
 
 #[cfg(test)]
@@ -249,7 +310,7 @@ mod tests {
     fn after(rules: &Rules, scores: &[f64]) -> TaskData {
         let mut data = TaskData::new(1);
         for score in scores {
-            advance(rules, &mut data, *score, 10, 0.0);
+            advance(rules, &mut data, *score, 10, Seen::default());
         }
         data
     }
@@ -313,11 +374,15 @@ mod tests {
     fn without_a_range_progress_is_per_span() {
         let rules = Rules::default();
         let mut data = after(&rules, &[-100.0]);
+        let seen = Seen {
+            lowest: -100.0,
+            span: 400.0,
+        };
         assert_eq!(data.lp_score, 0.0);
-        advance(&rules, &mut data, 300.0, 0, 400.0);
+        advance(&rules, &mut data, 300.0, 0, seen);
         close(data.p_fast, -60.0);
         close(data.lp_score, 0.08);
-        assert_eq!(learning_progress(&rules, &data, 0.0), 0.0);
+        assert_eq!(learning_progress(&rules, &data, Seen::default()), 0.0);
     }
 
     #[test]
@@ -329,7 +394,7 @@ mod tests {
             ..TaskData::new(1)
         };
         data.columns[7] = 4.0;
-        advance(&bounded(), &mut data, 0.5, 0, 0.0);
+        advance(&bounded(), &mut data, 0.5, 0, Seen::default());
         assert_eq!(
             (data.last_completed, data.generation, data.label),
             (9, 3, 2)
@@ -411,7 +476,7 @@ mod tests {
             reweighting: 0.1,
             ..bounded()
         };
-        close(learning_progress(&rules, &data, 0.0), 0.5);
+        close(learning_progress(&rules, &data, Seen::default()), 0.5);
     }
 
     #[test]
@@ -558,7 +623,7 @@ mod tests {
             lp_score: 0.7,
             ..TaskData::new(1)
         };
-        advance(&rules, &mut data, 0.1, 0, 0.0);
+        advance(&rules, &mut data, 0.1, 0, Seen::default());
         assert_eq!((data.lp_score, data.weight), (0.7, 0.7));
     }
 

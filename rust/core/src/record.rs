@@ -1,12 +1,13 @@
 //! One task's record as plain numbers.
 
 use crate::error::{Error, Result};
+use crate::evidence::MAX_EVIDENCE;
 
 /// Most columns that an algorithm may declare for its own state.
 pub const MAX_COLUMNS: usize = 8;
 
 /// Number of words of [`TaskData::number_words`].
-pub const NUMBER_WORDS: usize = 20;
+pub const NUMBER_WORDS: usize = 21;
 
 /// Largest magnitude of a score: its square, summed over 2^53 updates, stays far from overflow.
 pub const MAX_SCORE: f64 = 1e9;
@@ -64,6 +65,8 @@ pub struct TaskData {
     pub seed: u64,
     /// Kind of the generator that made the task.
     pub generator_type: f64,
+    /// Evidence that the scores rise, in [0, 30]; kept by the noise-aware learning progress.
+    pub evidence: f64,
     /// Index into the session's label table; 0 for none.
     pub label: u32,
     /// An algorithm's own state, by the columns that the session declares.
@@ -96,6 +99,7 @@ impl TaskData {
             success_threshold: 0.5,
             seed: 0,
             generator_type: 0.0,
+            evidence: 0.0,
             label: 0,
             columns: [0.0; MAX_COLUMNS],
         }
@@ -126,6 +130,7 @@ impl TaskData {
             self.success_threshold.to_bits(),
             self.seed,
             self.generator_type.to_bits(),
+            self.evidence.to_bits(),
         ]
     }
 
@@ -217,6 +222,7 @@ pub fn check_record(data: &TaskData) -> Result<()> {
             largest,
         ),
         ("generator_type", data.generator_type, -largest, largest),
+        ("evidence", data.evidence, 0.0, MAX_EVIDENCE),
     ] {
         check_within(name, value, least, most)?;
     }

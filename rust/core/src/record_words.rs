@@ -307,6 +307,7 @@ impl<'a> Record<'a> {
             data.success_threshold.to_bits(),
             data.seed,
             data.generator_type.to_bits(),
+            data.evidence.to_bits(),
         ];
         let words = split(self.latch().copy_of(sequence)).0;
         for (word, value) in words.iter().zip(fields) {
@@ -360,6 +361,7 @@ fn decode(tenant: Tenant, fields: &[Word; REST_WORDS]) -> TaskData {
         success_threshold: fields[15].get_f64(),
         seed: fields[16].get(),
         generator_type: fields[17].get_f64(),
+        evidence: fields[18].get_f64(),
         last_scheduled: 0,
         scheduled_count: 0,
         label: tenant.label,

@@ -21,6 +21,8 @@ pub enum Progress {
     Bidirectional,
     /// Variance of the score.
     Variance,
+    /// What noise does not explain, by the evidence that the scores rise.
+    NoiseAware,
     /// Set by the caller.
     Given,
 }
@@ -69,6 +71,7 @@ spelled!(
     "progress",
     Bidirectional = "bidirectional",
     Variance = "variance",
+    NoiseAware = "noise-aware",
     Given = "given"
 );
 spelled!(
@@ -207,6 +210,16 @@ impl Rules {
             return Err(Error::Value(
                 "baseline_samples = 0 is out of range: it is at least 1".into(),
             ));
+        }
+        if self.progress == Progress::NoiseAware
+            && (self.baseline != Baseline::None || self.reweighting != 0.5)
+        {
+            return Err(Error::Value(format!(
+                "progress = \"noise-aware\" looks at the scores as they are: leave out baseline = {} \
+                 and reweighting = {:?}, or take another progress",
+                self.baseline_text(),
+                self.reweighting
+            )));
         }
         self.validate_bounds()
     }
@@ -430,9 +443,9 @@ mod tests {
         assert!(Rules::from_words(&words[1..]).is_err());
         for at in [3, 6, 11, 12] {
             let mut broken = words;
-            broken[at] = 3;
+            broken[at] = 4;
             let message = Rules::from_words(&broken).unwrap_err().to_string();
-            assert!(message.contains("unknown code 3"), "{message}");
+            assert!(message.contains("unknown code 4"), "{message}");
         }
         let mut broken = words;
         broken[0] = f64::NAN.to_bits();

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::latch::Latch;
 use crate::layout::{Header, LABEL_TALLY_WORDS, LABEL_WORDS, Layout, OPEN_TICKETS, Stripe};
 use crate::lock::{RobustLock, Taken};
+use crate::progress::Seen;
 use crate::record_words::Record;
 use crate::rules::Rules;
 use crate::segment::{self, Mapping, Segment, Shared};
@@ -298,16 +299,19 @@ impl Table {
         self.len() == 0
     }
 
-    /// Highest less lowest score of the session, after `score`; 1 where the rules bound scores.
+    /// The scores that the session has seen, after `score`; nothing where the rules bound scores.
     #[inline]
-    pub fn note_score(&self, score: f64) -> f64 {
+    pub fn note_score(&self, score: f64) -> Seen {
         if self.rules.score_range.is_some() {
-            return 1.0;
+            return Seen::default();
         }
         let [lowest, highest] = &self.header().score_range;
         let low = widen(lowest, score, |new, old| new < old);
         let high = widen(highest, score, |new, old| new > old);
-        high - low
+        Seen {
+            lowest: low,
+            span: high - low,
+        }
     }
 }
 

@@ -76,8 +76,8 @@ impl Table {
         let (tenant, mut data) = record.load_score();
         let old = Old::of(tenant, &data);
         let weight = data.weight;
-        let span = self.note_score(score);
-        progress::advance(&self.rules, &mut data, score, env_steps, span);
+        let seen = self.note_score(score);
+        progress::advance(&self.rules, &mut data, score, env_steps, seen);
         if self.rules.progress == Progress::Given {
             // The weight is the caller's as well.
             data.weight = weight;

@@ -1,7 +1,8 @@
 //! The rules of a session.
 
+use curricle_core::progress::{self, Seen};
+use curricle_core::record;
 use curricle_core::rules::{Baseline, Law, Progress, Rules as Core};
-use curricle_core::{progress, record};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -160,6 +161,12 @@ impl Rules {
         Ok(dict)
     }
 
+    /// ValueError for a score out of its range under these rules.
+    fn check_score(&self, score: Score) -> PyResult<()> {
+        record::check_score(score.0).into_python()?;
+        progress::check_in_range(&self.0, score.0).into_python()
+    }
+
     /// The record after one more score; ``data`` stays as it is.
     ///
     /// This is the one place of the update formulas: sessions use it too.
@@ -170,18 +177,15 @@ impl Rules {
     ///     env_steps: environment steps of the episode, at least 0.
     ///     span: (highest - lowest) score of the session so far, used where there is no
     ///         ``score_range``; ``None`` is 0.
+    ///     lowest: the lowest, used by "noise-aware" where there is no ``score_range``.
     ///     now: seconds since the epoch; the ``creation_time`` of a record that has none (0.0).
     ///
     /// Raises:
-    ///     ValueError: a score, a span or a number of ``data`` out of its range.
-    fn check_score(&self, score: Score) -> PyResult<()> {
-        record::check_score(score.0).into_python()?;
-        progress::check_in_range(&self.0, score.0).into_python()
-    }
-
+    ///     ValueError: a score, a span, a lowest score or a number of ``data`` out of its range.
+    #[expect(clippy::too_many_arguments, reason = "one keyword a parameter")]
     #[pyo3(
-        signature = (data, score, env_steps = Steps(0), *, span = None, now = None),
-        text_signature = "($self, data, score, env_steps=0, *, span=None, now=None)"
+        signature = (data, score, env_steps = Steps(0), *, span = None, lowest = 0.0, now = None),
+        text_signature = "($self, data, score, env_steps=0, *, span=None, lowest=0.0, now=None)"
     )]
     fn advance(
         &self,
@@ -190,6 +194,7 @@ impl Rules {
         score: Score,
         env_steps: Steps,
         span: Option<f64>,
+        lowest: f64,
         now: Option<f64>,
     ) -> PyResult<TaskData> {
         let span = span.unwrap_or(0.0);
@@ -198,12 +203,19 @@ impl Rules {
                 "span = {span:?} is out of range: it is finite and at least 0"
             )));
         }
+        record::check_score(lowest).into_python()?;
         self.check_score(score)?;
         let score = score.0;
         let mut record = data.record();
         record::check_record(&record).into_python()?;
         progress::check_baseline(&self.0, record.random_baseline).into_python()?;
-        progress::advance(&self.0, &mut record, score, env_steps.0, span);
+        progress::advance(
+            &self.0,
+            &mut record,
+            score,
+            env_steps.0,
+            Seen { lowest, span },
+        );
         if record.creation_time == 0.0 {
             record.creation_time = now.unwrap_or(0.0);
         }

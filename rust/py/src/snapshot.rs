@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 /// Fields of one word each, after `task_id` and a word that `generation` and `label` share.
-const AFTER: [(&str, &str); 20] = [
+const AFTER: [(&str, &str); 21] = [
     ("creation_time", "f8"),
     ("last_scheduled", "u8"),
     ("last_completed", "u8"),
@@ -27,6 +27,7 @@ const AFTER: [(&str, &str); 20] = [
     ("success_threshold", "f8"),
     ("seed", "u8"),
     ("generator_type", "f8"),
+    ("evidence", "f8"),
 ];
 const WORD: usize = 8;
 const FIXED_WORDS: usize = 2 + AFTER.len();

@@ -33,6 +33,7 @@ pub struct TaskData {
     pub success_threshold: f64,
     pub seed: Count,
     pub generator_type: f64,
+    pub evidence: f64,
     pub label: Option<Py<PyString>>,
     pub columns: Columns,
 }
@@ -63,6 +64,7 @@ macro_rules! with_fields {
             success_threshold,
             seed,
             generator_type,
+            evidence,
             label,
             columns
         )
@@ -74,7 +76,7 @@ macro_rules! names {
 }
 
 /// Names of all fields.
-pub const FIELDS: [&str; 24] = with_fields!(names);
+pub const FIELDS: [&str; 25] = with_fields!(names);
 
 /// The columns that are in use, a tuple in Python.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -147,6 +149,7 @@ impl TaskData {
             success_threshold: core.success_threshold,
             seed: Count(core.seed),
             generator_type: core.generator_type,
+            evidence: core.evidence,
             label,
             columns: Columns {
                 values: core.columns,
@@ -180,6 +183,7 @@ impl TaskData {
             success_threshold: self.success_threshold,
             seed: self.seed.0,
             generator_type: self.generator_type,
+            evidence: self.evidence,
             label: 0,
             columns: self.columns.values,
         }
@@ -209,14 +213,14 @@ impl TaskData {
             env_steps = Count(0), reward_ema = 0.0, ema_squared = 0.0, success_rate_ema = 0.0,
             total_score = 0.0, last_score = 0.0, p_fast = 0.0, p_slow = 0.0, p_true = 0.0,
             random_baseline = 0.0, lp_score = 0.0, weight = 0.0, success_threshold = 0.5,
-            seed = Count(0), generator_type = 0.0, label = None, columns = Columns::default()
+            seed = Count(0), generator_type = 0.0, evidence = 0.0, label = None, columns = Columns::default()
         ),
         text_signature = "(task_id, *, generation=0, creation_time=0.0, last_scheduled=0, \
             last_completed=0, completion_count=0, scheduled_count=0, env_steps=0, \
             reward_ema=0.0, ema_squared=0.0, success_rate_ema=0.0, total_score=0.0, \
             last_score=0.0, p_fast=0.0, p_slow=0.0, p_true=0.0, random_baseline=0.0, \
             lp_score=0.0, weight=0.0, success_threshold=0.5, seed=0, generator_type=0.0, \
-            label=None, columns=())"
+            evidence=0.0, label=None, columns=())"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword a field")]
     fn new(
@@ -242,6 +246,7 @@ impl TaskData {
         success_threshold: f64,
         seed: Count,
         generator_type: f64,
+        evidence: f64,
         label: Option<Py<PyString>>,
         columns: Columns,
     ) -> Self {
@@ -268,6 +273,7 @@ impl TaskData {
             success_threshold,
             seed,
             generator_type,
+            evidence,
             label,
             columns,
         }
