@@ -20,7 +20,7 @@ def test_the_tour_runs(tmp_path: pathlib.Path) -> None:
     assert "episodes in all" in ran.stdout
     played = [int(line.split()[2]) for line in ran.stdout.splitlines() if "mean score" in line]
     assert len(played) == 5
-    assert min(played) >= 10, "every task is drawn, in whatever process"
+    assert min(played) >= 1, "every task is drawn, in whatever process"
 
 
 def test_an_import_brings_in_no_tools() -> None:

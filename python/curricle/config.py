@@ -17,7 +17,12 @@ from curricle.checks import MAX_LABELS
 
 SESSION_VARIABLE = "CURRICLE_SESSION"
 
-_PRESET_TASKS = 256
+
+class _OwnSize(int):
+    """A preset's own size of the pool, by which it knows that the caller gave none."""
+
+
+_PRESET_TASKS = _OwnSize(256)
 
 Step = Annotated[float, Field(gt=0.0, le=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -320,7 +325,7 @@ class LearningProgressConfig(SessionConfig):
         cls, num_active_tasks: int, fields: dict[str, Any], overrides: dict[str, Any]
     ) -> Self:
         config = cls(**({"num_active_tasks": num_active_tasks} | fields | overrides))
-        if num_active_tasks == _PRESET_TASKS:
+        if num_active_tasks is _PRESET_TASKS:
             # A preset's own size of the pool is not the caller's word against another one.
             config.model_fields_set.discard("num_active_tasks")
         return config

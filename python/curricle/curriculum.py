@@ -51,9 +51,8 @@ class Curriculum:
         tasks: their number (ids 0 to n-1, the id is the configuration), a sequence of
             configurations (ids are positions), a dict of configurations by label, or a
             `TaskGenerator` (ids are drawn at random below ``max_task_id``).
-        config: a `LearningProgressConfig` (the default), a `NoiseAwareConfig`, a
-            `UniformConfig`, or an algorithm of
-            one's own: any object with ``weights(snapshot) -> (n,)``.
+        config: a `NoiseAwareConfig` (the default), a `LearningProgressConfig`, a `UniformConfig`,
+            or an algorithm of one's own: any object with ``weights(snapshot) -> (n,)``.
         session: name of the session. ``None``: that of ``config``, which is CURRICLE_SESSION or
             a name of its own.
         path: a file in place of a name; its session outlives a clean shutdown.

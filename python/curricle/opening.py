@@ -30,13 +30,13 @@ from curricle.generators.fixed import FixedTasks
 def read_config(config: Any) -> tuple[SessionConfig, WeightAlgorithm | None]:
     """The configuration, and the user's own algorithm if that is what was given."""
     if config is None:
-        return LearningProgressConfig(), None
+        return NoiseAwareConfig(), None
     if isinstance(config, SessionConfig):
         return config, None
     if isinstance(config, WeightAlgorithm):
         return CustomConfig(), config
     raise TypeError(
-        f"config is a {type(config).__name__}; give a LearningProgressConfig, a UniformConfig, "
+        f"config is a {type(config).__name__}; give a NoiseAwareConfig, a LearningProgressConfig, "
         "or an object with weights(snapshot)"
     )
 
