@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from curricle import checks
 from curricle._core import Stream, Ticket
 from curricle.algorithms import CurriculumAlgorithm, CustomAlgorithm, WeightAlgorithm
+from curricle.algorithms.custom import columns_of
 from curricle.backends.arrays import step_counts, vector
 from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.core_backed import CoreBackend
@@ -51,8 +52,8 @@ class Curriculum:
         tasks: their number (ids 0 to n-1, the id is the configuration), a sequence of
             configurations (ids are positions), a dict of configurations by label, or a
             `TaskGenerator` (ids are drawn at random below ``max_task_id``).
-        config: a `NoiseAwareConfig` (the default), a `LearningProgressConfig`, a `UniformConfig`,
-            or an algorithm of one's own: any object with ``weights(snapshot) -> (n,)``.
+        config: the configuration of an algorithm (default: `NoiseAwareConfig`), or an
+            algorithm of one's own: any object with ``weights(snapshot) -> (n,)``.
         session: name of the session. ``None``: that of ``config``, which is CURRICLE_SESSION or
             a name of its own.
         path: a file in place of a name; its session outlives a clean shutdown.
@@ -101,7 +102,14 @@ class Curriculum:
         if backend is None:
             place = name_session(hypers, session, path, persist)
             backend = own = open_backend(
-                hypers, size, place, seed, persist, self._generator, max_task_id
+                hypers,
+                size,
+                place,
+                seed,
+                persist,
+                self._generator,
+                max_task_id,
+                columns_of(weigher),
             )
         elif session is not None or path is not None or persist:
             raise ValueError("give backend, or session, path and persist, not both")

@@ -28,16 +28,16 @@ from curricle.generators.fixed import FixedTasks
 
 
 def read_config(config: Any) -> tuple[SessionConfig, WeightAlgorithm | None]:
-    """The configuration, and the user's own algorithm if that is what was given."""
+    """The configuration, and the algorithm that gives the weights where one does."""
     if config is None:
         return NoiseAwareConfig(), None
-    if isinstance(config, SessionConfig):
-        return config, None
     if isinstance(config, WeightAlgorithm):
-        return CustomConfig(), config
+        return (config if isinstance(config, CustomConfig) else CustomConfig()), config
+    if isinstance(config, SessionConfig) and not isinstance(config, CustomConfig):
+        return config, None
     raise TypeError(
-        f"config is a {type(config).__name__}; give a NoiseAwareConfig, a LearningProgressConfig, "
-        "or an object with weights(snapshot)"
+        f"config is a {type(config).__name__}; give a configuration of an algorithm, as "
+        "NoiseAwareConfig, or an object with weights(snapshot)"
     )
 
 
@@ -99,10 +99,12 @@ def open_backend(
     persist: bool,
     generator: TaskGenerator,
     max_task_id: int,
+    columns: tuple[str, ...] = (),
 ) -> CoreBackend:
     """The backend of a curriculum that was given none."""
     options: dict[str, Any] = {
         "rules": hypers.rules(),
+        "columns": columns,
         "seed": 0 if seed is None else seed,
         "max_labels": _room_for_labels(generator, hypers),
         "max_inactive_labels": hypers.max_inactive_labels_retained,

@@ -17,10 +17,12 @@ from curricle.tracker import TaskTracker
 
 @runtime_checkable
 class WeightAlgorithm(Protocol):
-    """An algorithm of the user's: weights for a snapshot of all tasks.
+    """An algorithm that gives weights for a snapshot of all tasks.
 
     Where it has an attribute ``update_every`` (default 100), that many completions pass between
-    two calls.
+    two calls. Where it has an attribute ``columns``, up to 8 names, the snapshot has these fields
+    as well, 0.0 for a new task; what ``weights`` assigns to them there, the session keeps, and one
+    process at a time computes, so that all processes go on with the same state.
     """
 
     def weights(self, snapshot: NDArray[Any], /) -> ArrayLike:

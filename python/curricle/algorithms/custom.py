@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from curricle._core import Rules
 from curricle.algorithms.base import CurriculumAlgorithm, WeightAlgorithm
 from curricle.algorithms.turn import turn
 from curricle.backends.base import TaskMemoryBackend
-from curricle.config import SessionConfig
+from curricle.backends.core_backed import CoreBackend
+from curricle.config import Count, SessionConfig, Share
+from curricle.errors import UnknownTaskError
 
 # The largest weight of a table, below the limit of 4096: small ones keep most of their digits.
 _LARGEST = 1024.0
 
 
 class CustomConfig(SessionConfig):
-    """Size of the table, its statistics and its session, for an algorithm of the user's."""
+    """Size of the table, its statistics and its session, for an algorithm that gives weights.
+
+    A subclass with a method ``weights(snapshot)`` is a whole algorithm, with its settings as
+    fields.
+
+    Attributes:
+        floor: share of draws that is uniform over the tasks, whatever the weights, in [0, 1].
+        update_every: completions of a process between two calls of ``weights``, >= 1. ``None``:
+            1 for up to 1,999 tasks, else a thousandth of their number, as a call reads them all.
+    """
+
+    floor: Share = 0.0
+    update_every: Count | None = 100
 
     def rules(self) -> Rules:
         """Rules that leave weights and learning progress to the caller."""
@@ -25,6 +43,7 @@ class CustomConfig(SessionConfig):
             slow_timescale_factor=self.slow_timescale_factor,
             score_range=self.score_range,
             progress="given",
+            floor=self.floor,
             # Until it is weighed, a new task is drawn like the one of the largest weight.
             exploration=_LARGEST,
             success_threshold=self.task_default_success_threshold,
@@ -40,9 +59,13 @@ class CustomAlgorithm(CurriculumAlgorithm):
     Args:
         num_tasks: number of tasks of the pool, >= 1.
         hypers: size of the table, its statistics and its session.
-        algorithm: has ``weights(snapshot)``, and ``update_every`` if not 100 completions are to
-            pass between two calls.
+        algorithm: has ``weights(snapshot)``, and ``update_every`` if not those of ``hypers`` are
+            the completions that pass between two calls. Where it names ``columns``, they are
+            fields of the snapshot, and what it assigns to them there is kept in the session.
         backend: where the records live; ``None`` makes one that ``hypers`` asks for.
+
+    Raises:
+        ValueError: a number out of its range, or a backend without the algorithm's columns.
     """
 
     def __init__(
@@ -54,9 +77,17 @@ class CustomAlgorithm(CurriculumAlgorithm):
     ) -> None:
         super().__init__(num_tasks, hypers, backend)
         self.algorithm = algorithm
-        self.update_every = int(getattr(algorithm, "update_every", 100))
+        every = getattr(algorithm, "update_every", hypers.update_every)
+        self.update_every = max(1, num_tasks // 1000) if every is None else int(every)
         if self.update_every < 1:
             raise ValueError(f"update_every={self.update_every} must be at least 1")
+        self._columns = columns_of(algorithm)
+        there = self.tracker.backend.columns
+        if not set(self._columns) <= set(there):
+            raise ValueError(
+                f"{type(algorithm).__name__} needs the columns {self._columns}, the backend has "
+                f"{there}; make the backend with columns={self._columns}"
+            )
 
     def refresh(self) -> bool:
         """Computes the weights anew; False where another process is at it.
@@ -72,6 +103,7 @@ class CustomAlgorithm(CurriculumAlgorithm):
 
     def _refresh(self) -> bool:
         table = self.tracker.snapshot()
+        before = table[list(self._columns)].copy()
         weights = np.asarray(self.algorithm.weights(table), dtype=np.float64)
         name = type(self.algorithm).__name__
         if weights.shape != table.shape:
@@ -82,4 +114,23 @@ class CustomAlgorithm(CurriculumAlgorithm):
         largest = weights.max(initial=0.0) or 1.0
         # Divided first: the quotient of a weight below the least normal number would be inf.
         self.tracker.set_weights(table["task_id"], weights / largest * _LARGEST)
+        self._keep_columns(table, before)
         return True
+
+    def _keep_columns(self, table: NDArray[Any], before: NDArray[Any]) -> None:
+        backend = self.tracker.backend
+        # Only the core's records have columns.
+        if not isinstance(backend, CoreBackend):
+            return
+        for name in self._columns:
+            changed = table[table[name] != before[name]]
+            ids, values = changed["task_id"].tolist(), changed[name].tolist()
+            for task_id, value in zip(ids, values, strict=True):
+                # A task may be gone meanwhile.
+                with suppress(UnknownTaskError):
+                    backend.session.set_column(task_id, name, value)
+
+
+def columns_of(algorithm: object) -> tuple[str, ...]:
+    """Names of the columns of a record that an algorithm keeps state of its own in."""
+    return tuple(getattr(algorithm, "columns", ()))
