@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from curricle.algorithms.alp_gmm import AlpGmmConfig
+from curricle.algorithms.exp3 import Exp3Config
+from curricle.algorithms.learnability import LearnabilityConfig
+from curricle.algorithms.level_replay import LevelReplayConfig
+from curricle.algorithms.mixture import MixtureConfig
+from curricle.algorithms.stages import AnnealedStagesConfig, SequentialStagesConfig
+from curricle.algorithms.teacher_student import TeacherStudentConfig
+from curricle.algorithms.variance import VarianceConfig
 from curricle.config import (
     LearningProgressConfig,
     NoiseAwareConfig,
@@ -17,6 +25,18 @@ ALGORITHMS: Mapping[str, type[SessionConfig]] = MappingProxyType(
         "learning-progress": LearningProgressConfig,
         "noise-aware": NoiseAwareConfig,
         "uniform": UniformConfig,
+        "variance": VarianceConfig,
+        "learnability": LearnabilityConfig,
+        "level-replay": LevelReplayConfig,
+        "teacher-student": TeacherStudentConfig,
+        "exp3": Exp3Config,
+        "sequential-stages": SequentialStagesConfig,
+        "annealed-stages": AnnealedStagesConfig,
+        "mixture": MixtureConfig,
+        "alp-gmm": AlpGmmConfig,
     }
 )
-"""What a curriculum takes as ``config``, by name."""
+"""What a curriculum takes as ``config``, by name.
+
+Stages, the mixture and ALP-GMM have a field without a default: their stages, parts or parameters.
+"""

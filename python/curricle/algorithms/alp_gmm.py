@@ -1,0 +1,181 @@
+"""Draws where in the space of task parameters a Gaussian mixture sees scores change."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import field_validator, model_validator
+
+from curricle.algorithms.custom import CustomConfig
+from curricle.algorithms.score_changes import OpenStep, last_surprise
+from curricle.config import Count, Share
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
+
+
+class AlpGmmConfig(CustomConfig):
+    """ALP-GMM over the parameters of the tasks.
+
+    Source: Portelas et al. 2019, "Teacher algorithms for curriculum learning of Deep RL in
+    continuously parameterized environments", section 4. Every ``window`` episodes, Gaussian
+    mixtures of 2 to ``components`` components are fitted to (parameters, ALP) of the tasks played
+    last, and the one of the best criterion is kept. A component is drawn in proportion to its
+    mean ALP, and a task by the component's density over the parameters; a share of the draws, and
+    all of them until ``window`` tasks have a score, are uniform. Where the paper draws parameters
+    afresh, here a task of the pool is drawn: its density over that of all tasks in the pool.
+
+    The absolute learning progress ALP of a task's first score is its distance from the score of
+    the nearest task that was played before it, as in the paper. Of a task that was played again
+    the nearest is the task itself: ALP is the distance of the last score from the EMA before it.
+
+    Parameters and ALP are scaled to [0, 1], so that their units do not matter.
+
+    Attributes:
+        parameters: parameters of each task by its id: a mapping, or a sequence for ids 0 to n-1;
+            each of the same length d >= 1, finite.
+        window: tasks that the mixture is fitted to, the last ones played, >= 2.
+        components: the most components of a mixture, >= 2.
+        criterion: "aic", the paper's, or "bic".
+        floor: share of uniform draws, in [0, 1].
+        task_tracker_ema_alpha: step of the EMA of a task's score, in (0, 1).
+        update_every: completions of a process between two fits, >= 1.
+
+    Raises:
+        ModuleNotFoundError: scikit-learn is missing; it comes with the extra ``alp-gmm``.
+    """
+
+    parameters: dict[int, tuple[float, ...]]
+    window: Count = 250
+    components: Count = 10
+    criterion: Literal["aic", "bic"] = "aic"
+    floor: Share = 0.2
+    task_tracker_ema_alpha: OpenStep = 0.1
+    update_every: Count | None = 250
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _by_id(cls, parameters: Any) -> Any:
+        if isinstance(parameters, np.ndarray):
+            parameters = parameters.tolist()
+        if isinstance(parameters, Sequence) and not isinstance(parameters, str):
+            parameters = dict(enumerate(parameters))
+        if not isinstance(parameters, Mapping):
+            return parameters
+        return {
+            task_id: tuple(float(value) for value in np.ravel(values))
+            for task_id, values in parameters.items()
+        }
+
+    @model_validator(mode="after")
+    def _with_scikit_learn(self) -> Self:
+        # Imported at the first fit only, as it takes a second.
+        if importlib.util.find_spec("sklearn") is None:
+            raise ModuleNotFoundError(
+                "AlpGmmConfig needs scikit-learn; install it with: pip install 'curricle[alp-gmm]'",
+                name="sklearn",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> Self:
+        lengths = {len(values) for values in self.parameters.values()}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(
+                f"parameters have the lengths {sorted(lengths)}; give each task the same number "
+                "of parameters, at least one"
+            )
+        for name in ("window", "components"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 2")
+        return self
+
+    def _table(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ids in order, shape (m,), and their parameters scaled to [0, 1], shape (m, d)."""
+        ids = np.array(sorted(self.parameters), np.int64)
+        values = np.array([self.parameters[task_id] for task_id in ids.tolist()])
+        # Halves, as the difference of two large numbers may be no float.
+        low, span = values.min(axis=0) / 2.0, np.ptp(values / 2.0, axis=0)
+        return ids, (values / 2.0 - low) / np.where(span > 0.0, span, 1.0)
+
+    def weights(self, snapshot: NDArray[Any]) -> NDArray[np.float64]:
+        """Weights of draws, shape (n,).
+
+        Raises:
+            ValueError: a task without parameters.
+        """
+        points = self._points(snapshot["task_id"])
+        scored = np.flatnonzero(snapshot["completion_count"] > 0)
+        if len(scored) < self.window:
+            return np.ones(len(snapshot))
+        order = scored[np.argsort(snapshot["last_completed"][scored], kind="stable")]
+        progress = self._progress(snapshot[order], points[order])[-self.window :]
+        largest = progress.max()
+        if largest == 0.0:
+            return np.ones(len(snapshot))
+        data = np.column_stack([points[order[-self.window :]], progress / largest])
+        mixture = self._fitted(data)
+        # A mean may fall below 0 by rounding only: no ALP is negative.
+        chosen = np.maximum(mixture.means_[:, -1], 0.0)
+        weights = np.zeros(len(snapshot))
+        for mean, covariance, share in zip(
+            mixture.means_, mixture.covariances_, chosen / chosen.sum(), strict=True
+        ):
+            weights += share * _density(points, mean[:-1], covariance[:-1, :-1])
+        return weights
+
+    def _points(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Scaled parameters of tasks, shape (n, d)."""
+        known, values = self._table()
+        at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+        missing = ids[known[at] != ids]
+        if len(missing):
+            raise ValueError(
+                f"{len(missing)} tasks have no parameters, task {missing[0]} for one; name the "
+                "parameters of every task"
+            )
+        return values[at]
+
+    def _progress(self, played: NDArray[Any], points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ALP of tasks in the order in which they were last played, shape (k,)."""
+        progress = np.abs(last_surprise(played, self.task_tracker_ema_alpha))
+        last = np.arange(max(len(played) - self.window, 0), len(played))
+        for at in last[played["completion_count"][last] == 1]:
+            if at > 0:
+                distance = np.sum((points[:at] - points[at]) ** 2, axis=1)
+                nearest = played["last_score"][np.argmin(distance)]
+                progress[at] = abs(played["last_score"][at] - nearest)
+        return progress
+
+    def _fitted(self, data: NDArray[np.float64]) -> GaussianMixture:
+        """The mixture of the best criterion."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+
+        mixtures = [
+            # The same data give the same mixture, in every process.
+            GaussianMixture(n_components=k, random_state=0)
+            for k in range(2, min(self.components, len(data)) + 1)
+        ]
+        with warnings.catch_warnings():
+            # Of fewer different points than components, say; the criterion decides.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = [mixture.fit(data) for mixture in mixtures]
+        return min(fitted, key=lambda mixture: float(getattr(mixture, self.criterion)(data)))
+
+
+def _density(
+    points: NDArray[np.float64], mean: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Shares of points by a Gaussian's density over them, shape (n,), of sum 1."""
+    root = np.linalg.cholesky(covariance)
+    distance = np.sum(np.linalg.solve(root, (points - mean).T) ** 2, axis=0)
+    # Less the smallest, so that a component far from all points keeps its share.
+    density: NDArray[np.float64] = np.exp(-0.5 * (distance - distance.min()))
+    density /= density.sum()
+    return density
