@@ -156,13 +156,15 @@ class AlpGmmConfig(CustomConfig):
         """The mixture of the best criterion."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
+        from threadpoolctl import threadpool_limits
 
         mixtures = [
             # The same data give the same mixture, in every process.
             GaussianMixture(n_components=k, random_state=0)
             for k in range(2, min(self.components, len(data)) + 1)
         ]
-        with warnings.catch_warnings():
+        # On a few hundred rows threads cost more than they gain, and workers share the processors.
+        with threadpool_limits(1), warnings.catch_warnings():
             # Of fewer different points than components, say; the criterion decides.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fitted = [mixture.fit(data) for mixture in mixtures]

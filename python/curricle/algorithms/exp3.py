@@ -27,9 +27,10 @@ class Exp3Config(CustomConfig):
         pi(i) = (1 - epsilon) exp(w_i) / sum_j exp(w_j) + epsilon / N
 
     The reward r is the task's learning progress |p_fast - p_slow| after the completion, mapped to
-    [-1, 1] so that its 0.2 quantile becomes -1 and its 0.8 quantile 1, and cut there. The paper
-    takes the quantiles over the rewards so far; here they are those of the present learning
-    progress of the tasks that have a score.
+    [-1, 1] so that its 0.2 quantile becomes -1 and its 0.8 quantile 1, and cut there; where the two
+    are equal, what is above them becomes 1, what is below -1. The paper takes the quantiles over
+    the rewards so far; here they are those of the present learning progress of the tasks that have
+    a score.
 
     exp(w) is the weight that the task's record has, and so all processes share it. A column of the
     record says how many of its completions are in it. Several completions since the last call are
@@ -74,7 +75,7 @@ class Exp3Config(CustomConfig):
         """Reward r of each task, in [-1, 1], shape (n,)."""
         progress = np.abs(snapshot["p_fast"] - snapshot["p_slow"])
         low, high = np.quantile(progress[snapshot["completion_count"] > 0], [_LOW, _HIGH])
-        if high == low:
-            return np.zeros(len(snapshot))
-        rewards: NDArray[np.float64] = np.clip(2.0 * (progress - low) / (high - low) - 1.0, -1, 1)
+        rewards: NDArray[np.float64] = np.sign(progress - low)
+        if high > low:
+            rewards = np.clip(2.0 * (progress - low) / (high - low) - 1.0, -1.0, 1.0)
         return rewards
