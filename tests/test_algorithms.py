@@ -13,7 +13,6 @@ from scipy import stats
 from curricle import (
     AnnealedStagesConfig,
     Curriculum,
-    CustomConfig,
     LearnabilityConfig,
     LearningProgressConfig,
     LevelReplayConfig,
@@ -389,11 +388,6 @@ def test_draws_follow_the_weights():
     assert expected.min() > 100.0
     assert expected.max() > 2.0 * expected.min()
     assert stats.chisquare(drawn, expected).pvalue > 1e-4
-
-
-def test_a_config_without_weights_is_no_algorithm():
-    with pytest.raises(TypeError, match=r"CustomConfig; give .* weights\(snapshot\)"):
-        Curriculum(3, CustomConfig())
 
 
 @pytest.mark.parametrize(("n", "every"), [(1, 1), (1999, 1), (50_000, 50)])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from curricle import Curriculum, Exp3Config, MixtureConfig
-from curricle.algorithms import CustomAlgorithm
 from curricle.backends import LocalMemoryBackend
 from process_workers import train_odd
 from score_histories import running_mean, shares
@@ -106,8 +105,11 @@ def test_weights_stay_finite():
     assert shares(curriculum).sum() == pytest.approx(1.0)
 
 
-def test_several_processes_count_each_completion_once():
-    curriculum = Curriculum(6, Exp3Config(), session=f"test-{secrets.token_hex(8)}", seed=0)
+@pytest.mark.parametrize("kind", ["session", "path"])
+def test_several_processes_count_each_completion_once(kind, tmp_path):
+    name = f"test-{secrets.token_hex(8)}"
+    place = {"session": name} if kind == "session" else {"path": str(tmp_path / name)}
+    curriculum = Curriculum(6, Exp3Config(), **place, seed=0)
     workers = [Worker(), Worker()]
     for worker in workers:
         worker.tell(train_odd, curriculum, 400)
@@ -130,31 +132,3 @@ def test_a_backend_without_its_column():
 def test_it_is_no_part_of_a_mixture():
     with pytest.raises(ValueError, match="Exp3Config, has the columns"):
         MixtureConfig(parts=[(0.5, Exp3Config())])
-
-
-class Leaves:
-    """Keeps in a column how often it was asked; a task goes while it computes."""
-
-    columns = ("asked",)
-
-    def __init__(self, tracker=None):
-        self.tracker = tracker
-
-    def weights(self, snapshot):
-        snapshot["asked"] += 1.0
-        if self.tracker is not None:
-            self.tracker.remove_task(1)
-        return snapshot["asked"]
-
-
-def test_columns_of_a_task_that_goes_meanwhile():
-    curriculum = Curriculum(3, Leaves())
-    algorithm = curriculum.algorithm
-    assert isinstance(algorithm, CustomAlgorithm)
-    assert algorithm.refresh()
-    assert algorithm.refresh()
-    assert curriculum.tracker.snapshot()["asked"].tolist() == [2.0, 2.0, 2.0]
-    algorithm.algorithm.tracker = curriculum.tracker
-    assert algorithm.refresh()
-    assert curriculum.tracker.snapshot()["asked"].tolist() == [3.0, 3.0]
-    curriculum.close()

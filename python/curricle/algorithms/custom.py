@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,11 @@ class CustomConfig(SessionConfig):
         floor: share of draws that is uniform over the tasks, whatever the weights, in [0, 1].
         update_every: completions of a process between two calls of ``weights``, >= 1. ``None``:
             1 for up to 1,999 tasks, else a thousandth of their number, as a call reads them all.
+        columns: names of the columns that a subclass keeps state of its own in, as
+            `WeightAlgorithm` says.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ()
 
     floor: Share = 0.0
     update_every: Count | None = 100
@@ -95,11 +100,17 @@ class CustomAlgorithm(CurriculumAlgorithm):
         Raises:
             ValueError: weights of another shape than (n,), not finite, or below 0.
         """
-        session = self.tracker.backend.name
+        session = self._session()
         if session is None:
             return self._refresh()
         with turn(session) as mine:
             return mine and self._refresh()
+
+    def _session(self) -> str | None:
+        """What all processes of the session call it, ``None`` where there is but this one."""
+        backend = self.tracker.backend
+        path = backend.session.path if isinstance(backend, CoreBackend) else None
+        return backend.name if path is None else os.path.realpath(path)
 
     def _refresh(self) -> bool:
         table = self.tracker.snapshot()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class Exp3Config(CustomConfig):
         floor: epsilon, in [0, 1].
     """
 
-    columns: ClassVar[tuple[str, ...]] = (_COUNTED,)
+    columns = (_COUNTED,)
 
     learning_rate: Positive = 0.001
     bias: NonNegative = 0.0
