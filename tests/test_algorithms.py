@@ -6,7 +6,7 @@ from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -77,7 +77,6 @@ class TestLearnability:
     def test_the_formula(self, histories, share):
         config = LearnabilityConfig(buffer_share=share, **LOCAL)
         rates = [success_rate(scores) if scores else 0.5 for scores in histories]
-        # Different orders of the same sum: alike up to rounding is tied.
         learnability = [round(p * (1.0 - p), 12) for p in rates]
         snapshot = after(config, histories)
         if share is None:
@@ -86,8 +85,15 @@ class TestLearnability:
         places = max(1, round(share * len(histories)))
         in_buffer = [1.0] * places + [0.0] * (len(histories) - places)
         expected = averaged_over_ties(in_buffer, learnability)
-        if _distinct_or_equal(snapshot, learnability):
-            assert config.weights(snapshot) == pytest.approx(expected)
+        # p (1 - p) of p and of 1 - p may differ by rounding.
+        exact = np.where(snapshot["completion_count"] > 0, snapshot["success_rate_ema"], 0.5)
+        assume(len(set((exact * (1.0 - exact)).tolist())) == len(set(learnability)))
+        assert config.weights(snapshot) == pytest.approx(expected)
+
+    def test_tasks_tied_at_the_last_place_share_it(self):
+        config = LearnabilityConfig(buffer_share=0.4, **LOCAL)
+        snapshot = after(config, [[0, 1], [], [0, 1], [1], [0, 1]])
+        assert config.weights(snapshot) == pytest.approx([1 / 3, 1.0, 1 / 3, 0.0, 1 / 3])
 
     def test_half_of_the_draws_come_from_the_buffer(self):
         config = LearnabilityConfig(buffer_share=0.25, **LOCAL)
@@ -103,13 +109,6 @@ class TestLearnability:
     def test_a_task_without_a_score_is_in_the_buffer(self):
         snapshot = after(LearnabilityConfig(**LOCAL), [[0, 1, 0, 1], [], [1]])
         assert LearnabilityConfig(buffer_share=0.3).weights(snapshot).tolist() == [0, 1, 0]
-
-
-def _distinct_or_equal(snapshot, learnability):
-    """Whether ties of the oracle are ties of the record as well, whatever rounding did."""
-    rate = np.where(snapshot["completion_count"] > 0, snapshot["success_rate_ema"], 0.5)
-    exact = rate * (1.0 - rate)
-    return len(set(exact.tolist())) == len(set(learnability))
 
 
 class TestLevelReplay:
@@ -131,26 +130,23 @@ class TestLevelReplay:
         )
 
     @settings(max_examples=40, deadline=None)
-    @given(histories=HISTORIES, beta=st.floats(0.2, 3.0))
+    @given(
+        histories=st.lists(st.lists(st.integers(-20, 20), max_size=12), min_size=1, max_size=6),
+        beta=st.floats(0.2, 3.0),
+    )
     def test_proportional_to_surprise(self, histories, beta):
         config = LevelReplayConfig(
             staleness=0.0, temperature=beta, prioritization="proportional", **LOCAL
         )
 
-        def potentials(seen):
-            found = [abs(surprise(scores)) for scores in seen]
-            # What rounding leaves of scores that are all alike is no surprise.
-            sizes = [1e-9 * max(map(abs, scores)) for scores in seen]
-            assert all(f == 0 or f > 1e-300 for f in found)
-            largest = max(found)
-            if largest <= max(sizes):
-                return None
-            return [(f / largest) ** (1.0 / beta) for f in found]
+        def priorities(seen):
+            # Of scores that are all alike the loop leaves what rounding did.
+            found = [round(abs(surprise(scores)), 9) for scores in seen]
+            return [f ** (1.0 / beta) for f in found] if any(found) else [1.0] * len(found)
 
-        expected = self.replayed(histories, 2, potentials)
-        if expected is not None:
-            weights = config.weights(after(config, histories))
-            assert weights == pytest.approx(expected, rel=1e-5, abs=1e-4)
+        expected = self.replayed(histories, 2, priorities)
+        weights = config.weights(after(config, histories))
+        assert weights == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
     def replayed(self, histories, least, priorities):
         """k/n of the draws by priority over the k tasks that were played, 1/n each other."""
@@ -158,10 +154,7 @@ class TestLevelReplay:
         seen = [scores for scores in histories if len(scores) >= least]
         expected = [1.0 / n] * n
         if seen:
-            found = priorities(seen)
-            if found is None:
-                return None
-            replay = iter(normalised(found) * len(seen) / n)
+            replay = iter(normalised(priorities(seen)) * len(seen) / n)
             expected = [next(replay) if len(s) >= least else 1.0 / n for s in histories]
         return expected
 
@@ -271,8 +264,9 @@ class TestStages:
 
     @pytest.mark.parametrize("episodes", [0, 3, 10, 15, 19, 20, 45])
     def test_annealing(self, episodes):
+        stages = ((0,), (1, 2, 3), (3, 4))
         config = AnnealedStagesConfig(
-            stages=self.STAGES, episodes_per_stage=10, floor=0.1, update_every=1, **LOCAL
+            stages=stages, episodes_per_stage=10, floor=0.1, update_every=1, **LOCAL
         )
         curriculum = Curriculum(5, config, seed=0)
         for at in range(episodes):
@@ -280,7 +274,7 @@ class TestStages:
         curriculum.draw()
         position = min(episodes / 10, 2.0)
         expected = np.full(5, 0.1 / 5)
-        for at, stage in enumerate(self.STAGES):
+        for at, stage in enumerate(stages):
             near = max(0.0, 1.0 - abs(position - at))
             for task_id in stage:
                 expected[task_id] += 0.9 * near / len(stage)

@@ -34,11 +34,12 @@ def progress_of(episodes, parameters):
 
 
 @needs_scikit_learn
-def test_the_weights_are_those_of_the_fitted_mixture():
+@pytest.mark.parametrize("window", [40, 50])
+def test_the_weights_are_those_of_the_fitted_mixture(window):
     from sklearn.mixture import GaussianMixture
 
     rng = np.random.default_rng(0)
-    n, window = 60, 40
+    n = 60
     parameters = rng.random((n, 2)) * (10.0, 0.01)
     episodes = [(int(task_id), float(rng.random())) for task_id in rng.permutation(50)]
     episodes += [(task_id, score + 0.3) for task_id, score in episodes[:20]]

@@ -64,7 +64,7 @@ class Recursion:
         ]
 
 
-@pytest.mark.parametrize(("every", "bias"), [(1, 0.0), (1, 0.05), (7, 0.0)])
+@pytest.mark.parametrize(("every", "bias"), [(1, 0.0), (1, 0.05), (7, 0.05)])
 def test_the_recursion(every, bias):
     config = Exp3Config(learning_rate=0.05, bias=bias, update_every=every, **LOCAL)
     rng = np.random.default_rng(0)

@@ -23,7 +23,7 @@ class AlpGmmConfig(CustomConfig):
     """ALP-GMM over the parameters of the tasks.
 
     Source: Portelas et al. 2019, "Teacher algorithms for curriculum learning of Deep RL in
-    continuously parameterized environments", section 4. Every ``window`` episodes, Gaussian
+    continuously parameterized environments". Every ``window`` episodes, Gaussian
     mixtures of 2 to ``components`` components are fitted to (parameters, ALP) of the tasks played
     last, and the one of the best criterion is kept. A component is drawn in proportion to its
     mean ALP, and a task by the component's density over the parameters; a share of the draws, and

@@ -18,7 +18,7 @@ _LOW, _HIGH = 0.2, 0.8
 class Exp3Config(CustomConfig):
     """Exp3.S, the bandit of automated curriculum learning.
 
-    Source: Graves et al. 2017, "Automated Curriculum Learning for Neural Networks", section 3,
+    Source: Graves et al. 2017, "Automated Curriculum Learning for Neural Networks", its bandit,
     after Auer et al. 2002, "The nonstochastic multiarmed bandit problem". With N tasks, after the
     t-th completion, of task a, which had been drawn with probability pi(a),
 
