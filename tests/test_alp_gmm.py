@@ -2,6 +2,8 @@
 
 import importlib.util
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -115,6 +117,11 @@ def test_a_task_without_parameters():
     curriculum = Curriculum(3, AlpGmmConfig(parameters={0: (1.0,), 2: (2.0,)}, **LOCAL))
     with pytest.raises(ValueError, match="1 tasks have no parameters, task 1 for one"):
         curriculum.draw()
+
+
+def test_an_import_brings_in_no_scikit_learn():
+    code = "import sys, curricle.algorithms.catalogue; sys.exit('sklearn' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_without_scikit_learn_the_error_names_the_extra(monkeypatch):

@@ -112,6 +112,11 @@ def test_a_config_without_weights_is_no_algorithm():
         Curriculum(3, CustomConfig())
 
 
+def test_a_class_in_place_of_an_object():
+    with pytest.raises(TypeError, match=r"config is the class Counts; give an object, Counts\(\)"):
+        Curriculum(3, Counts)
+
+
 def test_weights_may_be_of_any_kind_of_numbers():
     for kind in (np.bool_, np.int8, np.float32, list):
         one = type("One", (), {"weights": lambda self, table, kind=kind: make(table, kind)})()

@@ -31,6 +31,9 @@ def read_config(config: Any) -> tuple[SessionConfig, WeightAlgorithm | None]:
     """The configuration, and the algorithm that gives the weights where one does."""
     if config is None:
         return NoiseAwareConfig(), None
+    if isinstance(config, type):
+        name = config.__name__
+        raise TypeError(f"config is the class {name}; give an object, {name}()")
     if isinstance(config, WeightAlgorithm):
         return (config if isinstance(config, CustomConfig) else CustomConfig()), config
     if isinstance(config, SessionConfig) and not isinstance(config, CustomConfig):

@@ -19,8 +19,8 @@ class Exp3Config(CustomConfig):
     """Exp3.S, the bandit of automated curriculum learning.
 
     Source: Graves et al. 2017, "Automated Curriculum Learning for Neural Networks", its bandit,
-    after Auer et al. 2002, "The nonstochastic multiarmed bandit problem". With N tasks, after the
-    t-th completion, of task a, which had been drawn with probability pi(a),
+    after Auer et al. 2002, "The nonstochastic multiarmed bandit problem". With N tasks, before
+    the t-th draw, where the one before was of task a by its probability pi(a),
 
         r'_i = (r [i = a] + beta) / pi(i)
         w_i <- log((1 - 1/t) exp(w_i + eta r'_i) + 1/t / (N - 1) sum_{j != i} exp(w_j + eta r'_j))
