@@ -42,7 +42,7 @@ class MixtureConfig(CustomConfig):
             with columns, as `Exp3Config`, is none: it learns from draws that are its own.
         floor: what the shares leave to 1, and follows from them.
         update_every: completions of a process between two calls of ``weights``, >= 1; the least
-            of the parts' where it is not given.
+            of the parts' where it is not given. A call computes all parts, whatever they ask.
 
     Raises:
         pydantic.ValidationError: (a ``ValueError``) shares beyond 1, parts that cannot be mixed,
