@@ -13,7 +13,7 @@ import pytest
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from curricle import Curriculum, CurriculumVectorEnv, tickets
+from curricle import Curriculum, CurriculumVectorEnv, NoiseAwareConfig, tickets
 from curricle._core import Session
 from curricle.envs import Episode
 from curricle.generators import BucketedTaskGenerator
@@ -181,7 +181,8 @@ def test_a_step_is_one_core_call_at_most(mode: AutoresetMode, tasks: str) -> Non
     else:
         # A pool that is looked at after each episode, and evicts from.
         spec = BucketedTaskGenerator.Config(base={}, buckets={"length": [2, 3, 4, 5]})
-        curriculum = Curriculum(spec.create(), seed=3, pool_size=20)
+        config = NoiseAwareConfig(min_samples_for_eviction=5)
+        curriculum = Curriculum(spec.create(), config, seed=3, pool_size=20)
     envs = CurriculumVectorEnv(VectorCorridor(NUM_ENVS, mode), curriculum)
     envs.reset(seed=1)
     busiest, evictions = 0, 0
