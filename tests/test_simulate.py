@@ -1,12 +1,18 @@
 """A curriculum on a synthetic student: what is counted, and what comes out."""
 
+import re
 import secrets
+import statistics
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
+from typer.testing import CliRunner
 
 from curricle import LearningProgressConfig, Session, UniformConfig
+from curricle.cli import app
 from curricle.simulate import simulate
+from curricle.simulation_summary import spread, summarise
 from curricle.students import HypercubeStudent, NoisyChainStudent
 
 
@@ -126,3 +132,96 @@ class TestOutcome:
         assert result.mastered[-1] == 1.0
         plain = simulate(NoisyChainStudent(1, 20, 0, 0), uniform(), 3_000)
         assert result.episodes_to(1.0) < plain.episodes_to(1.0)
+
+
+class TestSummary:
+    def test_means_and_spread_are_those_of_the_seeds(self):
+        values = [3.0, 4.0, 8.0]
+        expected = f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}%"
+        assert spread(values, "%") == expected
+        assert spread([1234567]) == "1,234,567"
+
+    def test_episodes_to_a_share_say_how_many_seeds_reached_it(self):
+        long = simulate(Recorder(), uniform(), 200, every=1)
+        short = simulate(Recorder(), uniform(), 20, every=1)
+        neither = simulate(Recorder(), uniform(), 1, every=1)
+        figures = summarise([long, short])
+        both = [long.episodes_to(0.5), short.episodes_to(0.5)]
+        assert figures["episodes to 50%"] == spread(both)
+        assert figures["steps to 90%"] == f"{long.env_steps_to(0.9):,} (1 of 2)"
+        assert summarise([neither])["episodes to 50%"] == "-"
+        shares = [100 * long.shares()["short"], 100 * short.shares()["short"]]
+        assert figures["draws of short (50% of tasks)"] == spread(shares, "%")
+
+
+class TestCommand:
+    def invoke(self, *arguments):
+        result = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke(
+            app, ["simulate", *map(str, arguments)]
+        )
+        # Errors come in a box; without its lines and breaks they are text.
+        return result, " ".join(re.sub("[│╭╮╰╯─]", " ", result.output).split())
+
+    @pytest.mark.parametrize("fields", [{}, {"rand_task_rate": 0.5, "ema_timescale": 0.03}])
+    def test_prints_what_the_function_returns(self, fields):
+        settings = [part for name in fields for part in ("--set", f"{name}={fields[name]}")]
+        arguments = ["noisy-chain", "--chain", 3, "--episodes", 900, "--seeds", 2]
+        result, _ = self.invoke(*arguments, *settings)
+        assert result.exit_code == 0, result.output
+        cells = {}
+        for line in result.output.splitlines():
+            if line.startswith("│"):
+                name, *rest = (cell.strip() for cell in line.strip("│").split("│"))
+                cells[name] = rest
+        arms = [LearningProgressConfig(use_shared_memory=False, **fields), uniform()]
+        expected = [
+            summarise([simulate(NoisyChainStudent(3, seed=s), arm, 900, seed=s) for s in range(2)])
+            for arm in arms
+        ]
+        assert cells == {name: [one[name] for one in expected] for name in expected[0]}
+
+    @pytest.mark.parametrize("value", ["score_range=[0, 1]", "sampling=sigmoid", "max_labels=null"])
+    def test_settings_may_be_lists_words_and_nothing(self, value):
+        result, text = self.invoke("hypercube", "--episodes", 100, "--seeds", 1, "--set", value)
+        assert result.exit_code == 0, text
+
+    def test_the_baseline_alone_has_one_column(self):
+        result, _ = self.invoke("hypercube", "--algorithm", "uniform", "--episodes", 100)
+        assert result.exit_code == 0
+        assert "learning-progress" not in result.output
+
+    @pytest.mark.parametrize("student", ["hypercube", "noisy-chain"])
+    def test_writes_the_picture(self, student, tmp_path):
+        path = tmp_path / "picture.png"
+        result, text = self.invoke(student, "--episodes", 300, "--seeds", 2, "--out", path)
+        assert result.exit_code == 0, text
+        assert f"picture in {path}" in result.output
+        assert imread(path).std() > 0.05
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--algorithm", "nope"], "'--algorithm': 'nope' is none of "),
+            (["--set", "rand_task_rate"], "'rand_task_rate' has no value; write FIELD=VALUE"),
+            (["--set", "rand_task_rat=0.1"], "no field 'rand_task_rat'; did you mean"),
+            (["--set", "rand_task_rate=2"], "rand_task_rate=2: Input should be less than or equal"),
+            (["--set", "rand_task_rate=much"], "rand_task_rate='much': Input should be a valid"),
+            (["--set", "memory=3"], "LearningProgressConfig.memory no longer means anything"),
+            (["--set", "num_active_tasks=3"], "tasks is 100 but num_active_tasks is 3"),
+            (["--set", "session_id=run"], "contradicts use_shared_memory=False"),
+            (["--dimensions", "9"], "1000000000 tasks, more than 1000000; take fewer cubes"),
+            (["--episodes", "0"], "'--episodes'"),
+            (["--seeds", "0"], "'--seeds'"),
+            (["--out", "picture.txt"], "take one of .png, .pdf, .svg"),
+            (["--out", "no-folder/picture.png"], "there is no folder no-folder; make it first"),
+        ],
+    )
+    def test_bad_input_is_an_error_that_names_it(self, arguments, message):
+        result, text = self.invoke("hypercube", "--episodes", 100, *arguments)
+        assert result.exit_code == 2
+        assert message in text
+
+    def test_a_student_that_cannot_be_is_an_error(self):
+        result, text = self.invoke("noisy-chain", "--scale", 0)
+        assert result.exit_code == 2
+        assert "scale is 0.0; a success must score above a failure" in text

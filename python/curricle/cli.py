@@ -10,6 +10,7 @@ try:
     import typer
     from rich.console import Console
 
+    from curricle.cli_simulate import app as simulate_app
     from curricle.plots import draw_run
     from curricle.training.live import ConsoleMonitor, label_table
 except ModuleNotFoundError as error:
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 train_app = typer.Typer(help="Built-in training jobs.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+app.add_typer(simulate_app, name="simulate")
 
 
 @app.callback()

@@ -1,0 +1,42 @@
+"""How the pictures look."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+INK = "#30343b"
+GREY = "#c9ccd1"
+STYLE: dict[Any, Any] = {
+    "font.size": 11,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "hatch.linewidth": 0.6,
+}
+# Okabe and Ito's colours, told apart with any colour vision.
+COLOURS = ("#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#0072b2")
+
+
+def new_figure(
+    size: tuple[float, float] = (10, 5.6), heights: Sequence[float] = (1.0,)
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a column of axes.
+
+    Args:
+        size: width and height in inches.
+        heights: relative heights of the axes, from top to bottom.
+    """
+    # Not pyplot: it would keep the figure and look for a display.
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    return figure, [figure.add_subplot(grid[row, 0]) for row in range(len(heights))]
