@@ -9,34 +9,16 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from curricle.plot_style import COLOURS, GREY, INK, STYLE, new_figure
 from curricle.training.curve import CurvePoint
 
 _LABEL = re.compile(
     r"(?P<room>\w+?)_(?P<chain>\d+)chain_(?P<sinks>\d+)sinks(?P<impossible>_IM\w+)?"
 )
 _ROOMS = ("tiny", "small", "medium")
-_INK = "#30343b"
-_GREY = "#c9ccd1"
-_STYLE: dict[Any, Any] = {
-    "font.size": 11,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "hatch.linewidth": 0.6,
-}
-# Okabe and Ito's colours, told apart with any colour vision.
-_COLOURS = ("#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#0072b2")
 _MARKERS = "osD^vP"
 
 
@@ -48,22 +30,15 @@ def draw_run(folder: Path, curve: Sequence[CurvePoint], title: str) -> None:
         curve: points of a run, at least one.
         title: goes before the title of each picture.
     """
-    with mpl.rc_context(_STYLE):
-        figure, axes = _new_figure()
+    with mpl.rc_context(STYLE):
+        figure, (axes,) = new_figure()
         draw_learning_curve(axes, curve)
         axes.set_title(f"{title}: success in rooms never trained on", pad=12)
         figure.savefig(folder / "learning_curve.png", dpi=150)
-        figure, axes = _new_figure()
+        figure, (axes,) = new_figure()
         draw_label_shares(axes, curve)
         axes.set_title(f"{title}: share of samples by label", pad=12)
         figure.savefig(folder / "label_shares.png", dpi=150)
-
-
-def _new_figure() -> tuple[Figure, Axes]:
-    # Not pyplot: it would keep the figure and look for a display.
-    figure = Figure(figsize=(10, 5.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
 
 
 def draw_learning_curve(axes: Axes, curve: Sequence[CurvePoint]) -> None:
@@ -79,7 +54,7 @@ def draw_learning_curve(axes: Axes, curve: Sequence[CurvePoint]) -> None:
         axes.plot(
             list(steps),
             [float(np.mean(values)) for values in steps.values()],
-            color=_COLOURS[index % len(_COLOURS)],
+            color=COLOURS[index % len(COLOURS)],
             marker=_MARKERS[index % len(_MARKERS)],
             markersize=4.5,
             markevery=3,
@@ -87,15 +62,15 @@ def draw_learning_curve(axes: Axes, curve: Sequence[CurvePoint]) -> None:
         )
     steps_seen = list(by_step)
     means = [float(np.mean(values)) for values in by_step.values()]
-    axes.plot(steps_seen, means, color=_INK, linewidth=3, label="all possible labels")
+    axes.plot(steps_seen, means, color=INK, linewidth=3, label="all possible labels")
     least = [min(values) for values in by_step.values()]
-    axes.plot(steps_seen, least, color=_INK, linewidth=1.2, linestyle=":", label="least label")
+    axes.plot(steps_seen, least, color=INK, linewidth=1.2, linestyle=":", label="least label")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("share of episodes with a heart")
     axes.set_ylim(-0.02, 1.03)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.grid(axis="y", color=_GREY, linewidth=0.6)
+    axes.grid(axis="y", color=GREY, linewidth=0.6)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
@@ -107,7 +82,7 @@ def draw_label_shares(axes: Axes, curve: Sequence[CurvePoint]) -> None:
     chains = sorted({_parse(label)[0] for label in labels})
     for label in labels:
         chain, room, _, impossible = _parse(label)
-        colour = _COLOURS[chains.index(chain) % len(_COLOURS)]
+        colour = COLOURS[chains.index(chain) % len(COLOURS)]
         share = shares[label]
         style: dict[str, Any] = (
             {"facecolor": "white", "edgecolor": "#8a8f98", "hatch": "////", "linewidth": 0.4}
