@@ -1,0 +1,1 @@
+"""Every algorithm of the catalogue on students that are cheap to teach."""
