@@ -1,5 +1,6 @@
 """A curriculum on a synthetic student: what is counted, and what comes out."""
 
+import itertools
 import re
 import secrets
 import statistics
@@ -10,8 +11,10 @@ from matplotlib.image import imread
 from typer.testing import CliRunner
 
 from curricle import LearningProgressConfig, Session, UniformConfig
+from curricle.algorithms.catalogue import ALGORITHMS
 from curricle.cli import app
 from curricle.simulate import simulate
+from curricle.simulation_config import make_config
 from curricle.simulation_summary import spread, summarise
 from curricle.students import HypercubeStudent, NoisyChainStudent
 
@@ -27,13 +30,14 @@ class Recorder:
     kinds = ("short", "long")
     goals = 2
     success_threshold = 0.25
+    parameters = np.array([[0.0], [1.0]])
 
     def __init__(self):
         self.played = []
 
     def play(self, task_id):
         self.played.append(task_id)
-        return 0.5, 7 + task_id
+        return 0.4, 7 + task_id
 
     def mastered(self):
         return (self.played.count(0) >= 3) + (self.played.count(1) >= 30)
@@ -154,6 +158,30 @@ class TestSummary:
         assert figures["draws of short (50% of tasks)"] == spread(shares, "%")
 
 
+class TestConfig:
+    def test_stages_are_of_equal_size_and_in_the_order_of_the_parameters(self):
+        student = NoisyChainStudent(chain=30, impossible=10, coins=5, solved=5, seed=3)
+        config = make_config("annealed-stages", student, 4_000, {})
+        assert [len(stage) for stage in config.stages] == [5] * 10
+        assert sorted(sum(config.stages, ())) == list(range(50))
+        places = student.parameters[:, 0]
+        for before, after in itertools.pairwise(config.stages):
+            assert places[list(before)].max() <= places[list(after)].min()
+        assert config.episodes_per_stage == 400
+
+    def test_parameters_are_those_of_the_student(self):
+        student = HypercubeStudent(2, 3)
+        config = make_config("alp-gmm", student, 100, {})
+        assert config.parameters == dict(enumerate(map(tuple, student.parameters.tolist())))
+
+    def test_given_fields_come_first(self):
+        student = Recorder()
+        stages = ((0,), (1,))
+        config = make_config("sequential-stages", student, 10, {"stages": stages})
+        assert config.stages == stages
+        assert make_config("uniform", student, 10, {}) == uniform()
+
+
 class TestCommand:
     def invoke(self, *arguments):
         result = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke(
@@ -190,6 +218,13 @@ class TestCommand:
         assert result.exit_code == 0
         assert "learning-progress" not in result.output
 
+    @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS.keys() - {"mixture", "uniform"}))
+    def test_every_algorithm_can_be_tried(self, algorithm):
+        arguments = ["--episodes", 300, "--seeds", 1, "--algorithm", algorithm]
+        result, text = self.invoke("noisy-chain", *arguments)
+        assert result.exit_code == 0, text
+        assert algorithm in text
+
     @pytest.mark.parametrize("student", ["hypercube", "noisy-chain"])
     def test_writes_the_picture(self, student, tmp_path):
         path = tmp_path / "picture.png"
@@ -202,6 +237,7 @@ class TestCommand:
         ("arguments", "message"),
         [
             (["--algorithm", "nope"], "'--algorithm': 'nope' is none of "),
+            (["--algorithm", "mixture"], "parts is missing. All fields: python -m pydoc "),
             (["--set", "rand_task_rate"], "'rand_task_rate' has no value; write FIELD=VALUE"),
             (["--set", "rand_task_rat=0.1"], "no field 'rand_task_rat'; did you mean"),
             (["--set", "rand_task_rate=2"], "rand_task_rate=2: Input should be less than or equal"),

@@ -94,6 +94,14 @@ class TestHypercube:
         assert student.play(19)[0] == 0.01
         assert student.play(29)[0] == 0.0
 
+    def test_parameters_are_in_the_cube_of_the_task_and_anywhere_in_useless_dimensions(self):
+        student = HypercubeStudent(2, 5, useless_dimensions=3, seed=1)
+        assert student.parameters.shape == (250, 5)
+        indices = (student.parameters[:, :2] * 5).astype(int)
+        assert (np.ravel_multi_index(tuple(indices.T), (5, 5)) == np.arange(250) // 10).all()
+        useless = student.parameters[:, 2:]
+        assert 0.0 <= useless.min() < 0.05 < 0.95 < useless.max() <= 1.0
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -157,6 +165,16 @@ class TestNoisyChain:
         kinds = {kind: student.kinds.count(kind) for kind in dict.fromkeys(student.kinds)}
         assert kinds == {"chain": 100, "impossible": 40, "coin": 40, "solved": 20}
         assert {student.play(task)[0] for task in range(100, 140) for _ in range(20)} == {0.0}
+
+    def test_parameters_order_the_chain_and_tell_no_other_kind_from_it(self):
+        student = NoisyChainStudent(seed=2)
+        places = student.parameters[:, 0]
+        assert student.parameters.shape == (200, 1)
+        assert (np.diff(places[:100]) > 0.0).all()
+        assert (places[0], places[99]) == (0.0, 0.99)
+        for start, end in ((100, 140), (140, 180), (180, 200)):
+            assert 0.25 < places[start:end].mean() < 0.75
+            assert 0.0 <= places[start:end].min() < 0.2 < 0.8 < places[start:end].max() <= 1.0
 
     def test_rewards_are_scaled_shifted_and_noisy(self):
         student = NoisyChainStudent(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from benches.students.frozen_lake import FrozenLakeStudent
-from benches.students.settings import make_config
 from curricle.simulate import Simulation, simulate
+from curricle.simulation_config import make_config
 from curricle.students import HypercubeStudent, NoisyChainStudent, Student
 
 
@@ -38,7 +38,7 @@ CASES = {
     ),
     "hypercube-useless": Case(
         "Hypercube 2D x 10, 10 useless dimensions",
-        lambda seed: HypercubeStudent(2, 10, useless_dimensions=10),
+        lambda seed: HypercubeStudent(2, 10, useless_dimensions=10, seed=seed),
         20_000,
     ),
     "chain": Case("Noisy chain", lambda seed: NoisyChainStudent(seed=seed), 40_000),
@@ -70,6 +70,9 @@ def run_case(
     case: str, algorithm: str, fields: Mapping[str, object], seeds: Iterable[int]
 ) -> list[Simulation]:
     """Simulations of a case with an algorithm and its settings, one a seed."""
-    config = make_config(algorithm, fields)
-    student, episodes = CASES[case].make, CASES[case].episodes
-    return [simulate(student(seed), config, episodes, seed=seed) for seed in seeds]
+    simulations = []
+    for seed in seeds:
+        student = CASES[case].make(seed)
+        config = make_config(algorithm, student, CASES[case].episodes, fields)
+        simulations.append(simulate(student, config, CASES[case].episodes, seed=seed))
+    return simulations

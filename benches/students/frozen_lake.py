@@ -53,6 +53,8 @@ class FrozenLakeStudent:
         kinds: size of each task, as "4x4", or "impossible".
         goals: 45 for each lake, the number of possible tasks; their ids come first.
         success_threshold: 0.5.
+        parameters: size, share of holes and lack of control of each task, shape (num_tasks, 3),
+            each divided by its largest. Impossible tasks are said to have one of the shares.
     """
 
     def __init__(self, seed: int, lakes: int = 4) -> None:
@@ -60,6 +62,12 @@ class FrozenLakeStudent:
         possible = [lake for _ in range(lakes) for lake in make_lakes(HOLES, rng)]
         tasks = list(product(possible + [blocked_lake()] * lakes, CONTROL, SIZES))
         self.num_tasks = len(tasks)
+        holes = [*HOLES * lakes, *rng.choice(HOLES, lakes)]
+        known = [
+            (size / LARGEST, share, 1.0 - control)
+            for share, control, size in product(holes, CONTROL, SIZES)
+        ]
+        self.parameters = np.array(known) / np.max(known, axis=0)
         self.goals = len(possible) * len(CONTROL) * len(SIZES)
         self.kinds = tuple(
             f"{size}x{size}" if task < self.goals else "impossible"

@@ -28,9 +28,6 @@ def make_lakes(shares: tuple[float, ...], rng: np.random.Generator) -> list[Lake
     """
     while True:
         height = rng.random((LARGEST, LARGEST))
-        # Nobody could start in a hole, or rest there.
-        height[[LARGEST - size for size in SIZES], [LARGEST - size for size in SIZES]] = 1.0
-        height[-1, -1] = 1.0
         lakes = [["".join(row) for row in np.where(height < share, "H", "F")] for share in shares]
         corners = (corner(lakes[-1], size) for size in SIZES)
         if all(is_valid([list(row) for row in rows], len(rows)) for rows in corners):

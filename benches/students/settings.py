@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from curricle.algorithms.catalogue import ALGORITHMS
-from curricle.config import SessionConfig
+from curricle.algorithms import LearnabilityConfig, LevelReplayConfig
 
 TUNING_SEEDS = range(100, 105)
 REPORTED_SEEDS = range(5)
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {}
-
-
-def make_config(algorithm: str, fields: Mapping[str, Any]) -> SessionConfig:
-    """The configuration of an algorithm of the catalogue, for a table of this process alone."""
-    return ALGORITHMS[algorithm](use_shared_memory=False, **fields)
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    # It has no parts of its own: two views of what is worth playing, and a floor.
+    "mixture": {"parts": ((0.45, LevelReplayConfig()), (0.45, LearnabilityConfig()))},
+}

@@ -16,6 +16,7 @@ from curricle.algorithms.catalogue import ALGORITHMS
 from curricle.config import SessionConfig
 from curricle.errors import CurricleError
 from curricle.simulate import Simulation, simulate
+from curricle.simulation_config import make_config
 from curricle.simulation_plots import BASELINE, Arms, draw_simulations
 from curricle.simulation_summary import summarise
 from curricle.students import HypercubeStudent, NoisyChainStudent, Student
@@ -72,7 +73,9 @@ def hypercube(
     """
     _simulate(
         "Hypercube",
-        lambda seed: HypercubeStudent(dimensions, cubes, useless_dimensions=useless_dimensions),
+        lambda seed: HypercubeStudent(
+            dimensions, cubes, useless_dimensions=useless_dimensions, seed=seed
+        ),
         algorithm,
         settings or [],
         episodes,
@@ -146,15 +149,20 @@ def _simulate(
     """Simulates the algorithm and the baseline; prints the table and writes the picture."""
     if out is not None:
         _check_picture(out)
-    configs = {algorithm: _read_config(algorithm, settings)}
-    configs.setdefault(BASELINE, _read_config(BASELINE, []))
+    if algorithm not in ALGORITHMS:
+        raise typer.BadParameter(
+            f"{algorithm!r} is none of {', '.join(ALGORITHMS)}", param_hint="'--algorithm'"
+        )
+    fields: dict[str, dict[str, Any]] = {algorithm: _read_fields(settings)}
+    fields.setdefault(BASELINE, {})
     console = Console()
-    arms: dict[str, list[Simulation]] = {name: [] for name in configs}
+    arms: dict[str, list[Simulation]] = {name: [] for name in fields}
+    runs = [(arm, seed) for arm in arms for seed in range(seeds)]
     try:
-        student = make_student(0)
-        runs = [(arm, seed) for arm in configs for seed in range(seeds)]
         for arm, seed in track(runs, "simulating", console=console, transient=True):
-            arms[arm].append(simulate(make_student(seed), configs[arm], episodes, seed=seed))
+            student = make_student(seed)
+            config = _make_config(arm, student, episodes, fields[arm])
+            arms[arm].append(simulate(student, config, episodes, seed=seed))
         title = f"{name}, {student.num_tasks:,} tasks, {student.goals:,} to master"
         console.print(_table(arms, f"{title} (episodes: {episodes:,}, seeds: {seeds})"))
         if out is not None:
@@ -188,14 +196,9 @@ def _check_picture(path: Path) -> None:
         )
 
 
-def _read_config(algorithm: str, settings: list[str]) -> SessionConfig:
-    """The algorithm's configuration with these fields, for a table of this process alone."""
-    if algorithm not in ALGORITHMS:
-        raise typer.BadParameter(
-            f"{algorithm!r} is none of {', '.join(ALGORITHMS)}", param_hint="'--algorithm'"
-        )
-    kind = ALGORITHMS[algorithm]
-    fields: dict[str, Any] = {"use_shared_memory": False}
+def _read_fields(settings: list[str]) -> dict[str, Any]:
+    """Fields of a configuration, as FIELD=VALUE gives them."""
+    fields = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
@@ -203,15 +206,25 @@ def _read_config(algorithm: str, settings: list[str]) -> SessionConfig:
                 f"{setting!r} has no value; write FIELD=VALUE", param_hint="'--set'"
             )
         fields[name.strip()] = _value(text.strip())
+    return fields
+
+
+def _make_config(
+    algorithm: str, student: Student, episodes: int, fields: dict[str, Any]
+) -> SessionConfig:
+    """The algorithm's configuration; what is wrong with the fields is an error of the command."""
     try:
         with warnings.catch_warnings():
             # A field that means nothing any more would else be set without a word.
             warnings.simplefilter("error", DeprecationWarning)
-            return kind(**fields)
+            return make_config(algorithm, student, episodes, fields)
     except ValidationError as error:
         message = "; ".join(_describe(problem) for problem in error.errors())
     except DeprecationWarning as warning:
         message = str(warning)
+    except ModuleNotFoundError as error:
+        raise typer.BadParameter(str(error), param_hint="'--algorithm'") from error
+    kind = ALGORITHMS[algorithm]
     raise typer.BadParameter(
         f"{message}. All fields: python -m pydoc {kind.__module__}.{kind.__qualname__}",
         param_hint="'--set'",
@@ -230,4 +243,6 @@ def _describe(problem: Any) -> str:
     """A problem that pydantic found, in one line."""
     where = ".".join(str(part) for part in problem["loc"])
     message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{where} is missing"
     return f"{where}={problem['input']!r}: {message}" if where else message

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 MOST_TASKS = 1_000_000
 """Tasks that a student has at most."""
 
@@ -21,12 +24,15 @@ class Student(Protocol):
         kinds: what kind of task each one is, by id.
         goals: number of skills that can be mastered, >= 1.
         success_threshold: score from which an episode counts as a success.
+        parameters: what is known of the tasks before anyone has played them, by id: shape
+            (num_tasks, d), within [0, 1], larger where a task may be expected to be harder.
     """
 
     num_tasks: int
     kinds: tuple[str, ...]
     goals: int
     success_threshold: float
+    parameters: NDArray[np.float64]
 
     def play(self, task_id: int) -> tuple[float, int]:
         """Plays an episode of a task and learns from it; returns its score and its steps."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
+
 from curricle import checks
 from curricle.students.base import MOST_TASKS, episode_steps
 
@@ -38,12 +40,15 @@ class HypercubeStudent:
         dimensions: n, in [1, 20].
         cubes: k, cubes a dimension, >= 1.
         useless_dimensions: further dimensions, which make no difference, in [0, 20].
+        seed: of where the tasks are in the useless dimensions, >= 0.
 
     Attributes:
         num_tasks: number of tasks.
         kinds: "cube" for each task.
         goals: number of cubes.
         success_threshold: 0.75, the competence that unlocks.
+        parameters: centre of each task's cube, and its place in the useless dimensions, shape
+            (num_tasks, dimensions + useless_dimensions).
 
     Raises:
         ValueError: a number out of its range, or more than a million tasks.
@@ -55,11 +60,17 @@ class HypercubeStudent:
     """
 
     def __init__(
-        self, dimensions: int = 2, cubes: int = 10, *, useless_dimensions: int = 0
+        self,
+        dimensions: int = 2,
+        cubes: int = 10,
+        *,
+        useless_dimensions: int = 0,
+        seed: int = 0,
     ) -> None:
         checks.integer(dimensions, "dimensions", 1, _DIMENSIONS_AT_MOST)
         checks.integer(cubes, "cubes", 1, MOST_TASKS)
         checks.integer(useless_dimensions, "useless_dimensions", 0, _DIMENSIONS_AT_MOST)
+        checks.integer(seed, "seed", 0, checks.MAX_SEED)
         self._tasks_a_cube = min(cubes**useless_dimensions, _TASKS_A_CUBE_AT_MOST)
         self.goals = cubes**dimensions
         self.num_tasks = self.goals * self._tasks_a_cube
@@ -73,6 +84,10 @@ class HypercubeStudent:
         self._cubes = cubes
         # What the index of a cube grows by with its index in each dimension.
         self._strides = [cubes**dimension for dimension in reversed(range(dimensions))]
+        indices = np.indices((cubes,) * dimensions).reshape(dimensions, -1).T
+        centres = np.repeat((indices + 0.5) / cubes, self._tasks_a_cube, axis=0)
+        places = np.random.default_rng(seed).random((self.num_tasks, useless_dimensions))
+        self.parameters = np.hstack([centres, places])
         self._competence = [0] * self.goals
         self._unlocked = bytearray(self.goals)
         self._unlocked[0] = True

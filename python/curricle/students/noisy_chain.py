@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
+
 from curricle import checks
 from curricle.students.base import MOST_TASKS, episode_steps
 
@@ -48,13 +50,15 @@ class NoisyChainStudent:
         noise: standard deviation of the noise on the outcome, before ``scale``, in [0, 10].
         scale: score of a success above that of a failure, in (0, 1e6].
         offset: score of a failure, in [-1e6, 1e6].
-        seed: of the student's coins, >= 0.
+        seed: of the student's coins, and of ``parameters``; >= 0.
 
     Attributes:
         num_tasks: number of tasks.
         kinds: the kind of each task, by id.
         goals: number of tasks in the chain.
         success_threshold: half way from the score of a failure to that of a success.
+        parameters: place of each task in the chain, shape (num_tasks, 1), 0 at its start. Tasks of
+            the other kinds have one by chance, so that it does not tell them from the chain.
 
     Raises:
         ValueError: a number out of its range, or more than a million tasks.
@@ -103,6 +107,9 @@ class NoisyChainStudent:
             + [float(coin_probability)] * coins
             + [float(solved_probability)] * solved
         )
+        places = np.random.default_rng(seed).random(self.num_tasks)
+        places[:chain] = np.arange(chain) / chain
+        self.parameters = places[:, None]
         self._samples = [0] * chain
         self._mastered = 0
         self._noise, self._scale, self._offset = float(noise), float(scale), float(offset)
@@ -124,12 +131,11 @@ class NoisyChainStudent:
 
     def _learn(self, task_id: int) -> None:
         samples = self._samples[task_id]
-        locked = task_id > 0 and self._samples[task_id - 1] < _SAMPLES_THAT_UNLOCK
-        if locked or samples == _SAMPLES_OF_FULL_SKILL:
+        if task_id > 0 and self._samples[task_id - 1] < _SAMPLES_THAT_UNLOCK:
             return
         samples += 1
         self._samples[task_id] = samples
-        self._probability[task_id] = samples / _SAMPLES_OF_FULL_SKILL
+        self._probability[task_id] = min(1.0, samples / _SAMPLES_OF_FULL_SKILL)
         self._mastered += samples == _SAMPLES_OF_MASTERY
 
 
