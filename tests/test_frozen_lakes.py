@@ -121,6 +121,10 @@ class TestStudent:
         assert counts == {f"{size}x{size}": 18 for size in SIZES} | {"impossible": 30}
         assert student.num_tasks == len(student.kinds) == 120
         assert (student.goals, student.mastered()) == (90, 0)
+        sizes = student.parameters[:, 0] * LARGEST
+        names = [f"{size:.0f}x{size:.0f}" for size in sizes]
+        assert names[: student.goals] == list(student.kinds[: student.goals])
+        assert set(names[student.goals :]) == set(names)
         impossible = [task for task, kind in enumerate(student.kinds) if kind == "impossible"]
         assert {student.play(task)[0] for task in impossible for _ in range(20)} == {0.0}
 
