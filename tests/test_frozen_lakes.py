@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benches.students.__main__ import app as command
-from benches.students.cases import CASES
+from benches.students.cases import CASES, run_case
 from benches.students.frozen_lake import CONTROL, HOLES, FrozenLakeStudent
 from benches.students.lakes import (
     LARGEST,
@@ -25,6 +25,7 @@ from benches.students.settings import (
     SETTINGS,
     TUNING_SEEDS,
 )
+from benches.students.tune import app as tune
 from curricle import UniformConfig
 from curricle.algorithms.catalogue import ALGORITHMS
 from curricle.simulate import simulate
@@ -188,3 +189,15 @@ class TestBenches:
         assert f"| uniform | {' | '.join(figures.values())} |" in done.stdout
         assert f"| uniform | {figures['mastered']} |" in done.stdout
         assert (tmp_path / "hypercube-12k.png").stat().st_size > 10_000
+
+    def test_tuning_prints_all_combinations_and_the_best_last(self):
+        arguments = ["learning-progress", "rand_task_rate=0.01,0.9", "ema_timescale=0.1,0.2"]
+        done = CliRunner().invoke(tune, [*arguments, "--case", "hypercube-12k"])
+        assert done.exit_code == 0, done.output
+        means = [float(line.partition("%")[0]) for line in done.output.splitlines()]
+        assert len(means) == 4
+        assert means == sorted(means)
+        best = {"rand_task_rate": 0.01, "ema_timescale": 0.2}
+        runs = run_case("hypercube-12k", "learning-progress", best, TUNING_SEEDS)
+        mastered = np.mean([run.mastered[-1] for run in runs])
+        assert f"{mastered:.1%} {best}" in done.output

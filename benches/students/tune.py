@@ -18,7 +18,10 @@ import typer
 from benches.students.cases import CASES, run_case
 from benches.students.settings import SETTINGS, TUNING_SEEDS
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def main(
     algorithm: str,
     fields: Annotated[list[str], typer.Argument(metavar="FIELD=VALUE,VALUE,...")],
@@ -44,4 +47,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()
