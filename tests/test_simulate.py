@@ -168,6 +168,7 @@ class TestConfig:
         for before, after in itertools.pairwise(config.stages):
             assert places[list(before)].max() <= places[list(after)].min()
         assert config.episodes_per_stage == 400
+        assert make_config("mixture", student, 100, {}).floor == pytest.approx(0.1)
 
     def test_parameters_are_those_of_the_student(self):
         student = HypercubeStudent(2, 3)
@@ -218,7 +219,7 @@ class TestCommand:
         assert result.exit_code == 0
         assert "learning-progress" not in result.output
 
-    @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS.keys() - {"mixture", "uniform"}))
+    @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
     def test_every_algorithm_can_be_tried(self, algorithm):
         arguments = ["--episodes", 300, "--seeds", 1, "--algorithm", algorithm]
         result, text = self.invoke("noisy-chain", *arguments)
@@ -237,7 +238,6 @@ class TestCommand:
         ("arguments", "message"),
         [
             (["--algorithm", "nope"], "'--algorithm': 'nope' is none of "),
-            (["--algorithm", "mixture"], "parts is missing. All fields: python -m pydoc "),
             (["--set", "rand_task_rate"], "'rand_task_rate' has no value; write FIELD=VALUE"),
             (["--set", "rand_task_rat=0.1"], "no field 'rand_task_rat'; did you mean"),
             (["--set", "rand_task_rate=2"], "rand_task_rate=2: Input should be less than or equal"),

@@ -58,7 +58,7 @@ def hypercube(
     cubes: Annotated[int, typer.Option(min=1, help="Cubes a dimension.")] = 10,
     useless_dimensions: Annotated[
         int,
-        typer.Option(min=0, max=20, help="Dimensions that make no difference: 10 tasks a cube."),
+        typer.Option(min=0, max=20, help="Dimensions that make no difference."),
     ] = 0,
     algorithm: Algorithm = "learning-progress",
     settings: Settings = None,
@@ -243,6 +243,4 @@ def _describe(problem: Any) -> str:
     """A problem that pydantic found, in one line."""
     where = ".".join(str(part) for part in problem["loc"])
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "missing":
-        return f"{where} is missing"
     return f"{where}={problem['input']!r}: {message}" if where else message

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from curricle.algorithms import LearnabilityConfig, LevelReplayConfig
 from curricle.algorithms.catalogue import ALGORITHMS
 from curricle.config import SessionConfig
 from curricle.students.base import Student
 
 STAGES = 10
+PARTS = ((0.45, LevelReplayConfig()), (0.45, LearnabilityConfig()))
+"""Of a mixture: two views of what is worth playing, and a floor."""
 
 
 def make_config(
@@ -19,12 +22,13 @@ def make_config(
 ) -> SessionConfig:
     """The configuration of an algorithm of the catalogue, for a table of this process alone.
 
-    What describes the tasks or the run, and is no matter of tuning, has these values where
-    ``fields`` has no others:
+    What an algorithm has no default for, because it describes the tasks or the run, has these
+    values where ``fields`` has no others:
 
     - ``parameters``: the student's.
     - ``stages``: ten of equal size, by the mean of a task's parameters.
     - ``episodes_per_stage``: equal parts of the run.
+    - ``parts`` of a mixture: level replay and learnability, alike, and a tenth uniformly.
 
     Args:
         algorithm: its name in the catalogue.
@@ -42,6 +46,7 @@ def make_config(
         "parameters": student.parameters,
         "stages": stages,
         "episodes_per_stage": max(1, episodes // len(stages)),
+        "parts": PARTS,
     }
     own = {name: value for name, value in known.items() if name in kind.model_fields}
     return kind(**{"use_shared_memory": False, **own, **fields})
