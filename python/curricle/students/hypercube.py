@@ -28,8 +28,8 @@ class HypercubeStudent:
     76 k^n episodes.
 
     A task is a cube, its id the cube's indices as digits to base k. A useless dimension cuts each
-    cube into k tasks that are all alike. Of several, k to the power of their number, a task set
-    cannot have all: as one that is sampled, it has 10 tasks a cube. The ids of a cube follow each
+    cube into k tasks that are all alike. Of more than ten, which is what several such dimensions
+    would make, a cube has ten, as a task set does that is sampled. The ids of a cube follow each
     other.
 
     Source: R. Portelas, C. Colas, K. Hofmann, P.-Y. Oudeyer, "Teacher algorithms for curriculum
