@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from collections import Counter
 
 import gymnasium as gym
 import numpy as np
@@ -57,9 +58,9 @@ def play(env, indices):
 
 
 @pytest.mark.parametrize("terrain", ["none", "walls"])
-@pytest.mark.parametrize("impossible", [False, True])
-def test_gymnasium_accepts_the_environment(terrain, impossible):
-    config = AssemblyLinesConfig(terrain=terrain, impossible=impossible, num_sinks=1)
+@pytest.mark.parametrize("family", [{}, {"impossible": True}, {"noisy": True}])
+def test_gymnasium_accepts_the_environment(terrain, family):
+    config = AssemblyLinesConfig(terrain=terrain, num_sinks=1, **family)
     env = gym.make("curricle/AssemblyLines-v0", config=config)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -90,6 +91,72 @@ def test_nobody_solves_an_impossible_task(config):
     chain = range(config.chain_length + 1)
     _, reward, terminated, truncated, _ = play(env, [*chain, *chain])
     assert (reward, terminated, truncated) == (0.0, False, False)
+
+
+def coins(seeds, episode):
+    """Returns of a noisy task by seed of the reset; ``episode`` yields actions."""
+    config = AssemblyLinesConfig(chain_length=1, room_size="tiny", noisy=True)
+    env = AssemblyLinesEnv(config)
+    returns = []
+    for seed in seeds:
+        env.reset(seed=seed)
+        rewards = []
+        for action in episode(env):
+            _, reward, terminated, truncated, _ = env.step(action)
+            rewards.append(reward)
+            if terminated or truncated:
+                break
+        assert terminated or truncated
+        assert not any(rewards[:-1])
+        returns.append(rewards[-1])
+    return returns
+
+
+def solve(env):
+    for index in (0, 1):
+        yield from find_way(env, index)
+
+
+def test_a_coin_rewards_a_noisy_task_whatever_the_agent_does():
+    seeds = range(1000)
+    idle = coins(seeds, lambda env: itertools.repeat(0))
+    assert set(idle) == {0.0, 1.0}
+    assert np.mean(idle) == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 1000))
+    assert coins(seeds, solve) == idle
+    assert coins(seeds, lambda env: np.random.default_rng(1).integers(4, size=60)) == idle
+
+
+def test_a_noisy_episode_ends_like_others():
+    config = AssemblyLinesConfig(chain_length=2)
+    noisy = AssemblyLinesTaskGenerator.make_noisy_task(config)
+    assert noisy.label == config.label + "_NOISY"
+    for task in (config, noisy):
+        env = AssemblyLinesEnv(task)
+        observation, _ = env.reset(seed=3)
+        assert np.array_equal(observation, AssemblyLinesEnv(config).reset(seed=3)[0])
+        observation, _, *ends, _ = play(env, range(3))
+        assert (observation[0], ends) == (HEART, [True, False])
+        env.reset()
+        ends = [env.step(0)[2:4] for _ in range(config.step_limit)]
+        assert ends == [(False, False)] * (config.step_limit - 1) + [(False, True)]
+
+
+def test_a_coin_falls_anew_in_every_episode():
+    env = AssemblyLinesEnv(AssemblyLinesConfig(noisy=True, max_steps=1))
+    env.reset(seed=0)
+    returns = []
+    for _ in range(400):
+        returns.append(env.step(0)[1])
+        env.reset()
+    assert np.mean(returns) == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 400))
+
+
+def test_a_task_for_two_is_refused_by_the_environment_of_one():
+    config = AssemblyLinesConfig(num_agents=2)
+    with pytest.raises(ValueError, match="AssemblyLinesParallelEnv"):
+        AssemblyLinesEnv(config)
+    with pytest.raises(ValueError, match="num_agents=2"):
+        AssemblyLinesEnv().set_task(config)
 
 
 def test_a_sink_eats_what_is_held_and_a_wrong_machine_leaves_it():
@@ -198,6 +265,9 @@ def test_an_action_that_is_none_is_refused():
         {"room_size": "huge"},
         {"positions": ()},
         {"positions": ("any", "any")},
+        {"positions": ("any", "any", "any"), "num_agents": 2},
+        {"num_agents": 3},
+        {"noisy": True, "impossible": True},
         {"seed": -1},
         {"chain": 2},
         {"chain_length": "2"},
@@ -235,13 +305,29 @@ def test_the_generator_spreads_tasks_over_its_choices():
 
 def test_the_published_set():
     generator = AssemblyLinesTaskGenerator.Config.published(impossible_ratio=0.0).create()
-    labels = {generator.get_task(task_id).label for task_id in range(500)}
-    assert labels == {
-        f"{room}_{chain}chain_{sinks}sinks"
+    tasks = [generator.get_task(task_id) for task_id in range(3000)]
+    assert {task.label for task in tasks} == {
+        f"{room}_{chain}chain_{sinks}sinks{agents}"
         for room in ("small", "medium")
         for chain in (2, 3, 4)
         for sinks in (0, 1)
+        for agents in ("", "_2agents")
     }
+    teams = Counter((task.num_agents, task.positions) for task in tasks)
+    assert teams.keys() == {(1, ("any",)), (2, ("any",)), (2, ("any", "any"))}
+    for count in teams.values():
+        assert count == pytest.approx(1000, abs=4 * np.sqrt(3000 * 2 / 9))
+
+
+def test_the_families_have_their_shares_and_change_no_room():
+    plain = AssemblyLinesTaskGenerator.Config(impossible_ratio=0.0).create()
+    mixed = AssemblyLinesTaskGenerator.Config(impossible_ratio=0.1, noisy_ratio=0.2).create()
+    tasks = [mixed.get_task(task_id) for task_id in range(3000)]
+    for family, ratio in (("impossible", 0.1), ("noisy", 0.2)):
+        share = np.mean([getattr(task, family) for task in tasks])
+        assert share == pytest.approx(ratio, abs=4 * np.sqrt(ratio * (1 - ratio) / 3000))
+    usual = [task.model_copy(update={"impossible": False, "noisy": False}) for task in tasks]
+    assert usual == [plain.get_task(task_id) for task_id in range(3000)]
 
 
 def test_a_generator_refuses_choices_that_no_task_can_have():
@@ -249,3 +335,7 @@ def test_a_generator_refuses_choices_that_no_task_can_have():
         AssemblyLinesTaskGenerator.Config(chain_lengths=(1, 9))
     with pytest.raises(ValidationError, match="impossible_ratio"):
         AssemblyLinesTaskGenerator.Config(impossible_ratio=1.5)
+    with pytest.raises(ValidationError, match="together they must be at most 1"):
+        AssemblyLinesTaskGenerator.Config(impossible_ratio=0.5, noisy_ratio=0.6)
+    with pytest.raises(ValidationError, match="all take more agents than num_agents"):
+        AssemblyLinesTaskGenerator.Config(positions=(("any", "any"),))

@@ -61,11 +61,9 @@ def test_the_published_task_set_is_a_preset_of_the_job():
 
 class TestFeatures:
     def test_they_are_indices_of_weights(self):
-        for impossible in (False, True):
+        for family in ("normal", "impossible", "noisy"):
             observations = []
-            for config in evaluation_tasks(
-                AssemblyLinesTaskGenerator.Config(), impossible=impossible
-            ):
+            for config in evaluation_tasks(AssemblyLinesTaskGenerator.Config(), family):
                 observations.append(AssemblyLinesEnv(config).reset(seed=0)[0])
             features = active_features(np.stack(observations))
             assert features.shape == (len(observations), NUM_ACTIVE)
@@ -192,8 +190,7 @@ class TestAgent:
 
 def test_an_impossible_label_is_never_solved():
     tasks = evaluation_tasks(
-        AssemblyLinesTaskGenerator.Config(chain_lengths=(1,), room_sizes=("tiny",)),
-        impossible=True,
+        AssemblyLinesTaskGenerator.Config(chain_lengths=(1,), room_sizes=("tiny",)), "impossible"
     )
     agent = LinearActorCritic(AgentSettings())
     success = evaluate(agent, tasks, np.random.default_rng(0))

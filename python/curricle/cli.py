@@ -62,7 +62,7 @@ def assembly_lines(
     tasks: Annotated[
         TaskSet | None,
         typer.Option(
-            help="The task set; the published one has chains of 2 to 4 and no tiny rooms.",
+            help="The task set; the published one has one or two agents and chains of 2 to 4.",
             show_default=DEFAULTS.tasks,
         ),
     ] = None,

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -12,13 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from curricle.assembly_lines.config import IMPOSSIBLE_SUFFIX, NOISY_SUFFIX
 from curricle.plot_style import COLOURS, GREY, INK, STYLE, new_figure
 from curricle.training.curve import CurvePoint
 
 _LABEL = re.compile(
-    r"(?P<room>\w+?)_(?P<chain>\d+)chain_(?P<sinks>\d+)sinks(?P<impossible>_IM\w+)?"
+    r"(?P<room>[a-z]+)_(?P<chain>\d+)chain_(?P<sinks>\d+)sinks"
+    r"(?:_(?P<agents>\d+)agents)?(?P<family>_[A-Z]+)?"
 )
 _ROOMS = ("tiny", "small", "medium")
+_HATCHES = {IMPOSSIBLE_SUFFIX: "////", NOISY_SUFFIX: "...."}
 _MARKERS = "osD^vP"
 
 
@@ -47,8 +50,7 @@ def draw_learning_curve(axes: Axes, curve: Sequence[CurvePoint]) -> None:
     by_step: dict[int, list[float]] = defaultdict(list)
     for point in curve:
         if not np.isnan(point.success):
-            chain, _, _, _ = _parse(point.label)
-            by_chain[chain][point.env_steps].append(point.success)
+            by_chain[_parse(point.label).chain][point.env_steps].append(point.success)
             by_step[point.env_steps].append(point.success)
     for index, (chain, steps) in enumerate(sorted(by_chain.items())):
         axes.plot(
@@ -79,23 +81,24 @@ def draw_label_shares(axes: Axes, curve: Sequence[CurvePoint]) -> None:
     episodes, labels, shares = _shares(curve)
     legend: dict[str, Patch] = {}
     below = np.zeros(len(episodes))
-    chains = sorted({_parse(label)[0] for label in labels})
+    chains = sorted({_parse(label).chain for label in labels})
     for label in labels:
-        chain, room, _, impossible = _parse(label)
+        family, chain, room, _, _ = _parse(label)
         colour = COLOURS[chains.index(chain) % len(COLOURS)]
         share = shares[label]
         style: dict[str, Any] = (
-            {"facecolor": "white", "edgecolor": "#8a8f98", "hatch": "////", "linewidth": 0.4}
-            if impossible
-            else {
-                "facecolor": _shade(colour, _ROOMS.index(room)),
-                "edgecolor": "white",
+            {
+                "facecolor": "white",
+                "edgecolor": "#8a8f98",
+                "hatch": _HATCHES[family],
                 "linewidth": 0.4,
             }
+            if family
+            else {"facecolor": _shade(colour, room), "edgecolor": "white", "linewidth": 0.4}
         )
         axes.fill_between(episodes, below, below + share, step="pre", **style)
         below = below + share
-        name = "impossible" if impossible else f"{chain} in chain, {room}"
+        name = family[1:].lower() if family else f"{chain} in chain, {_ROOMS[room]}"
         legend.setdefault(name, Patch(**style))
     axes.set_xlabel("episodes")
     axes.set_ylabel("share of samples")
@@ -116,17 +119,27 @@ def draw_label_shares(axes: Axes, curve: Sequence[CurvePoint]) -> None:
     )
 
 
-def _parse(label: str) -> tuple[int, str, int, bool]:
-    """Chain length, room, sinks and whether the label is impossible."""
+class _Label(NamedTuple):
+    """The parts of a label, which sort as the bands stand, the lowest first."""
+
+    family: str
+    chain: int
+    room: int
+    agents: int
+    sinks: int
+
+
+def _parse(label: str) -> _Label:
     match = _LABEL.fullmatch(label)
     if match is None:
         raise ValueError(f"{label!r} is no label of the assembly lines")
-    return int(match["chain"]), match["room"], int(match["sinks"]), match["impossible"] is not None
-
-
-def _band_order(label: str) -> tuple[bool, int, int, int]:
-    chain, room, sinks, impossible = _parse(label)
-    return impossible, chain, _ROOMS.index(room), sinks
+    return _Label(
+        family=match["family"] or "",
+        chain=int(match["chain"]),
+        room=_ROOMS.index(match["room"]),
+        agents=int(match["agents"] or 1),
+        sinks=int(match["sinks"]),
+    )
 
 
 def _shares(
@@ -134,7 +147,7 @@ def _shares(
 ) -> tuple[list[int], list[str], dict[str, NDArray[np.float64]]]:
     """Episodes of the points (0 first), labels from the lowest band up, shares by label."""
     episodes = sorted({point.episodes for point in curve})
-    labels = sorted({point.label for point in curve}, key=_band_order)
+    labels = sorted({point.label for point in curve}, key=_parse)
     counts = {label: np.zeros(len(episodes) + 1) for label in labels}
     for point in curve:
         counts[point.label][episodes.index(point.episodes) + 1] = point.samples

@@ -1,8 +1,8 @@
 """What one task of the assembly lines is: a frozen, validated configuration."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Side = Literal["any", "north", "east", "south", "west"]
 RoomSize = Literal["tiny", "small", "medium"]
@@ -10,6 +10,13 @@ Terrain = Literal["none", "walls"]
 
 MAX_CHAIN_LENGTH = 6
 MAX_SINKS = 4
+MAX_AGENTS = 2
+#: Probability that an episode of a noisy task is worth 1.
+COIN = 0.5
+
+#: Ends of the labels of tasks on which nothing can be learned.
+IMPOSSIBLE_SUFFIX = "_IMPOSSIBLE"
+NOISY_SUFFIX = "_NOISY"
 
 #: Free cells along one side of a room.
 ROOM_WIDTHS: dict[RoomSize, int] = {"tiny": 5, "small": 7, "medium": 9}
@@ -41,12 +48,20 @@ class AssemblyLinesConfig(BaseModel):
         num_sinks: objects that eat what the agent holds and give nothing, 0 to 4.
         room_size: "tiny" (5x5 cells), "small" (7x7) or "medium" (9x9).
         terrain: "none" (an empty room) or "walls" (an eighth of the cells is wall).
-        positions: one entry an agent, and there is one agent: the side of an assembler on which
-            it must stand to use it. "any" is every side.
+        num_agents: 1 (``AssemblyLinesEnv``) or 2 (``AssemblyLinesParallelEnv``).
+        positions: one entry for each agent that it takes to use an assembler, at most
+            ``num_agents``: the side of the assembler on which that agent must stand. "any" is
+            every side. With two entries the two agents stand as the entries say, in either
+            order, and both hold what the assembler accepts.
         seed: seed of the layout; 0 or more.
         impossible: the last assembler accepts only unobtainium, so that no heart can be made.
+        noisy: an episode is worth 0 or 1 by the toss of a fair coin, whatever the agents do.
         max_steps: steps after which an episode is truncated; ``None`` is
             ``6 * width * (chain_length + 1)``.
+
+    Raises:
+        pydantic.ValidationError: (a ``ValueError``) an unknown field, a value out of its range,
+            more positions than agents, or a task that is both impossible and noisy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -55,12 +70,29 @@ class AssemblyLinesConfig(BaseModel):
     num_sinks: int = Field(default=0, ge=0, le=MAX_SINKS)
     room_size: RoomSize = "small"
     terrain: Terrain = "none"
-    positions: Annotated[tuple[Side, ...], Field(min_length=1, max_length=1, strict=False)] = (
-        "any",
-    )
+    num_agents: int = Field(default=1, ge=1, le=MAX_AGENTS)
+    positions: Annotated[
+        tuple[Side, ...], Field(min_length=1, max_length=MAX_AGENTS, strict=False)
+    ] = ("any",)
     seed: int = Field(default=0, ge=0)
     impossible: bool = False
+    noisy: bool = False
     max_steps: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _agents_suffice(self) -> Self:
+        if len(self.positions) > self.num_agents:
+            raise ValueError(
+                f"positions={self.positions} takes {len(self.positions)} agents and there is "
+                f"num_agents={self.num_agents}: give one entry, or num_agents=2"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_family(self) -> Self:
+        if self.impossible and self.noisy:
+            raise ValueError("impossible=True and noisy=True: a task is one or the other")
+        return self
 
     @property
     def width(self) -> int:
@@ -76,6 +108,11 @@ class AssemblyLinesConfig(BaseModel):
 
     @property
     def label(self) -> str:
-        """``{room}_{chain}chain_{sinks}sinks``, with ``_IMPOSSIBLE`` where no heart can be made."""
-        suffix = "_IMPOSSIBLE" if self.impossible else ""
-        return f"{self.room_size}_{self.chain_length}chain_{self.num_sinks}sinks{suffix}"
+        """``{room}_{chain}chain_{sinks}sinks``, and what else sets the task apart.
+
+        ``_2agents`` for two agents, then ``_IMPOSSIBLE`` where no heart can be made or ``_NOISY``
+        where a coin decides.
+        """
+        agents = "" if self.num_agents == 1 else f"_{self.num_agents}agents"
+        suffix = IMPOSSIBLE_SUFFIX if self.impossible else NOISY_SUFFIX if self.noisy else ""
+        return f"{self.room_size}_{self.chain_length}chain_{self.num_sinks}sinks{agents}{suffix}"

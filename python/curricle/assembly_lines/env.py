@@ -6,18 +6,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from curricle.assembly_lines.config import HEART, ITEMS, NOTHING, ROOM_WIDTHS, AssemblyLinesConfig
-from curricle.assembly_lines.layout import (
-    ASSEMBLER,
-    EXTRACTOR,
-    HEADER_SIZE,
-    MAX_OBJECTS,
-    OBJECT_SIZE,
-    OBSERVATION_SIZE,
-    SINK,
-    Layout,
-    build_layout,
-)
+from curricle.assembly_lines.config import HEART, NOTHING, AssemblyLinesConfig
+from curricle.assembly_lines.layout import Layout, build_layout
+from curricle.assembly_lines.reward import EpisodeReward
+from curricle.assembly_lines.room_text import draw_room
+from curricle.assembly_lines.spaces import observation_bounds
 
 Observation = NDArray[Any]
 
@@ -38,11 +31,18 @@ class AssemblyLinesEnv(gym.Env[Observation, np.int64]):
     cells), accepted and yielded item.
 
     Reward: 1.0 for a heart, which ends the episode; 0.0 else. So a return is 0 or 1. An episode
-    is truncated after ``config.step_limit`` steps.
+    is truncated after ``config.step_limit`` steps. In a noisy task the episode's last step, with
+    or without a heart, has the reward 1.0 or 0.0 by the toss of a fair coin, which the random
+    numbers of the environment make at the reset.
+
+    Tasks with two agents are for ``AssemblyLinesParallelEnv``.
 
     Args:
         config: the first task; :meth:`set_task` changes it.
         render_mode: ``None`` or "ansi" (``render()`` returns the room as text).
+
+    Raises:
+        ValueError: a task with two agents, or another render mode.
 
     Example:
         >>> env = AssemblyLinesEnv(AssemblyLinesConfig(chain_length=1, room_size="tiny"))
@@ -63,13 +63,15 @@ class AssemblyLinesEnv(gym.Env[Observation, np.int64]):
             raise ValueError(f"render_mode must be None or 'ansi', not {render_mode!r}")
         self.render_mode = render_mode
         self.action_space = gym.spaces.Discrete(4)
-        self.observation_space = _observation_space()
-        self._config = AssemblyLinesConfig() if config is None else config
+        low, high = observation_bounds()
+        self.observation_space = gym.spaces.Box(low, high, dtype=np.int8)
+        self.set_task(AssemblyLinesConfig() if config is None else config)
         self._layout: Layout = build_layout(self._config)
         self._cell = self._layout.starts[0]
         self._held = NOTHING
         self._steps = 0
         self._step_limit = self._config.step_limit
+        self._reward = EpisodeReward(self._config, self.np_random)
 
     @property
     def config(self) -> AssemblyLinesConfig:
@@ -81,9 +83,15 @@ class AssemblyLinesEnv(gym.Env[Observation, np.int64]):
 
         Raises:
             TypeError: ``config`` is no AssemblyLinesConfig.
+            ValueError: the task has two agents.
         """
         if not isinstance(config, AssemblyLinesConfig):
             raise TypeError(f"a task must be an AssemblyLinesConfig, not {type(config).__name__}")
+        if config.num_agents != 1:
+            raise ValueError(
+                f"a task with num_agents={config.num_agents} and this environment has one agent: "
+                "play it in AssemblyLinesParallelEnv"
+            )
         self._config = config
 
     def reset(
@@ -97,6 +105,7 @@ class AssemblyLinesEnv(gym.Env[Observation, np.int64]):
         self._held = NOTHING
         self._steps = 0
         self._step_limit = config.step_limit
+        self._reward = EpisodeReward(config, self.np_random)
         return self._observe(), {"label": config.label}
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -111,11 +120,12 @@ class AssemblyLinesEnv(gym.Env[Observation, np.int64]):
         if target >= 0:
             self._cell = target
         else:
-            self._use(-1 - target)
+            self._held = self._layout.machines[-1 - target].serve(self._held)
         self._steps += 1
         terminated = self._held == HEART
         truncated = not terminated and self._steps >= self._step_limit
-        return self._observe(), 1.0 if terminated else 0.0, terminated, truncated, {}
+        reward = self._reward.of_step(terminated, truncated)
+        return self._observe(), reward, terminated, truncated, {}
 
     def render(self) -> str | None:
         """The room as text, and what the agent holds.
@@ -125,37 +135,9 @@ class AssemblyLinesEnv(gym.Env[Observation, np.int64]):
         """
         if self.render_mode is None:
             return None
-        width = self._layout.width
-        rows = [["."] * width for _ in range(width)]
-        for cell in self._layout.walls:
-            rows[cell // width][cell % width] = "#"
-        for machine in self._layout.machines:
-            accepted = str(machine.accepts) if machine.accepts < HEART else "X"
-            sign = {EXTRACTOR: "E", ASSEMBLER: accepted, SINK: "S"}[machine.kind]
-            rows[machine.row][machine.column] = sign
-        rows[self._cell // width][self._cell % width] = "@"
-        return "\n".join("".join(row) for row in rows) + f"\nholds {ITEMS[self._held]}\n"
-
-    def _use(self, index: int) -> None:
-        machine = self._layout.machines[index]
-        if machine.kind == SINK:
-            self._held = NOTHING
-        elif self._held == machine.accepts:
-            self._held = machine.yields
+        return draw_room(self._layout, [self._cell], [self._held])
 
     def _observe(self) -> Observation:
         observation: Observation = self._layout.observations[self._cell].copy()
         observation[0] = self._held
         return observation
-
-
-def _observation_space() -> gym.spaces.Box:
-    farthest = max(ROOM_WIDTHS.values()) - 1
-    low = np.zeros(OBSERVATION_SIZE, np.int8)
-    high = np.ones(OBSERVATION_SIZE, np.int8)
-    high[0], high[1] = len(ITEMS) - 1, 4
-    for index in range(MAX_OBJECTS):
-        at = HEADER_SIZE + OBJECT_SIZE * index
-        low[at : at + OBJECT_SIZE] = (0, -farthest, -farthest, 0, 0)
-        high[at : at + OBJECT_SIZE] = (SINK, farthest, farthest, len(ITEMS) - 1, len(ITEMS) - 1)
-    return gym.spaces.Box(low, high, dtype=np.int8)

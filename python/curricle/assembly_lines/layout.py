@@ -48,6 +48,12 @@ class Machine:
     accepts: int
     yields: int
 
+    def serve(self, held: int) -> int:
+        """What a hand that holds ``held`` holds after using the machine."""
+        if self.kind == SINK:
+            return NOTHING
+        return self.yields if held == self.accepts else held
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
@@ -57,6 +63,8 @@ class Layout:
         width: cells along one side.
         walls: cells (``row * width + column``) that are wall.
         machines: extractor, assemblers in the order of the chain, sinks.
+        stands: per machine a set of cells for each agent that using it takes, on which that
+            agent must stand.
         starts: cells on which an agent may start; all of them reach every machine.
         targets: per cell and action: the cell that the move leads to; the cell itself if the way
             is blocked; ``-1 - index`` if the move uses machine ``index``.
@@ -66,6 +74,7 @@ class Layout:
     width: int
     walls: frozenset[int]
     machines: tuple[Machine, ...]
+    stands: tuple[tuple[frozenset[int], ...], ...]
     starts: tuple[int, ...]
     targets: tuple[tuple[int, int, int, int], ...]
     observations: NDArray[np.int8]
@@ -102,15 +111,14 @@ def _place(
     free = set(cells)
     stands: list[frozenset[int]] = []
     for kind, accepts, yields in _roles(config):
-        side = config.positions[0] if kind == ASSEMBLER else "any"
         for cell in cells:
-            stand = _stand_cells(width, cell, side)
-            if cell in free and _is_connected(width, free - {cell}, [*stands, stand]):
+            needed = _stands(config, kind, cell)
+            if cell in free and _is_connected(width, free - {cell}, [*stands, *needed]):
                 break
         else:
             return None
         free.remove(cell)
-        stands.append(stand)
+        stands.extend(needed)
         machines.append(Machine(kind, *divmod(cell, width), accepts, yields))
     num_walls = int(len(cells) * _WALL_SHARE) if config.terrain == "walls" else 0
     walls: set[int] = set()
@@ -149,11 +157,18 @@ def _neighbours(width: int) -> tuple[tuple[int | None, ...], ...]:
     return tuple(tuple(neighbour(cell, *move) for move in MOVES) for cell in range(width * width))
 
 
-def _stand_cells(width: int, cell: int, side: Side) -> frozenset[int]:
-    """The cells from which a machine on ``cell`` is used."""
-    around = _neighbours(width)[cell]
-    allowed = around if side == "any" else (around[SIDES.index(side)],)
-    return frozenset(stand for stand in allowed if stand is not None)
+def _stands(config: AssemblyLinesConfig, kind: int, cell: int) -> tuple[frozenset[int], ...]:
+    """For each agent that using a machine on ``cell`` takes, the cells from which it does."""
+    around = _neighbours(config.width)[cell]
+    sides: tuple[Side, ...] = config.positions if kind == ASSEMBLER else ("any",)
+    return tuple(
+        frozenset(
+            stand
+            for stand in (around if side == "any" else (around[SIDES.index(side)],))
+            if stand is not None
+        )
+        for side in sides
+    )
 
 
 def _is_connected(width: int, free: set[int], stands: list[frozenset[int]]) -> bool:
@@ -176,8 +191,8 @@ def _finish(
     config: AssemblyLinesConfig, machines: tuple[Machine, ...], walls: frozenset[int]
 ) -> Layout:
     width = config.width
-    side = config.positions[0]
     index_at = {m.row * width + m.column: index for index, m in enumerate(machines)}
+    stands = tuple(_stands(config, machines[index].kind, cell) for cell, index in index_at.items())
 
     def target(cell: int, action: int) -> int:
         neighbour = _neighbours(width)[cell][action]
@@ -186,19 +201,19 @@ def _finish(
         index = index_at.get(neighbour)
         if index is None:
             return neighbour
-        needed = side if machines[index].kind == ASSEMBLER else "any"
-        return -1 - index if cell in _stand_cells(width, neighbour, needed) else cell
+        return -1 - index if any(cell in stand for stand in stands[index]) else cell
 
     cells = range(width * width)
     return Layout(
         width=width,
         walls=walls,
         machines=machines,
+        stands=stands,
         starts=tuple(cell for cell in cells if cell not in index_at and cell not in walls),
         targets=tuple(
             (target(cell, 0), target(cell, 1), target(cell, 2), target(cell, 3)) for cell in cells
         ),
-        observations=_observe_cells(width, walls, machines, side),
+        observations=_observe_cells(width, walls, machines, config.positions[0]),
     )
 
 

@@ -3,16 +3,16 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import product
+from typing import Literal
 
 import numpy as np
 
-from curricle.assembly_lines import (
-    AssemblyLinesConfig,
-    AssemblyLinesEnv,
-    AssemblyLinesTaskGenerator,
-)
+from curricle.assembly_lines import AssemblyLinesConfig, AssemblyLinesTaskGenerator
 from curricle.training.agent import LinearActorCritic
 from curricle.training.features import active_features
+from curricle.training.workers import make_env
+
+Family = Literal["normal", "impossible", "noisy"]
 
 ROOMS_PER_LABEL = 8
 # The generator's seeds are task ids, and drawn ids are below 2**31.
@@ -20,44 +20,60 @@ _FIRST_SEED = 2**40
 
 
 def evaluation_tasks(
-    choices: AssemblyLinesTaskGenerator.Config, *, impossible: bool = False
+    choices: AssemblyLinesTaskGenerator.Config, family: Family = "normal"
 ) -> list[AssemblyLinesConfig]:
-    """``ROOMS_PER_LABEL`` tasks of every label that a generator of these choices makes."""
+    """``ROOMS_PER_LABEL`` tasks of every label of a family that a generator of these makes."""
     rooms = product(
-        choices.chain_lengths, choices.num_sinks, choices.room_sizes, range(ROOMS_PER_LABEL)
+        dict.fromkeys(choices.num_agents),
+        choices.chain_lengths,
+        choices.num_sinks,
+        choices.room_sizes,
+        range(ROOMS_PER_LABEL),
     )
-    return [
-        AssemblyLinesConfig(
-            chain_length=chain,
-            num_sinks=sinks,
-            room_size=room,
-            terrain=choices.terrains[index % len(choices.terrains)],
-            positions=choices.positions[index % len(choices.positions)],
-            seed=_FIRST_SEED + index,
-            impossible=impossible,
-        )
-        for chain, sinks, room, index in rooms
-    ]
+    tasks = []
+    for agents, chain, sinks, room, index in rooms:
+        positions = [entries for count, entries in choices.teams if count == agents]
+        if positions:
+            tasks.append(
+                AssemblyLinesConfig(
+                    chain_length=chain,
+                    num_sinks=sinks,
+                    room_size=room,
+                    terrain=choices.terrains[index % len(choices.terrains)],
+                    num_agents=agents,
+                    positions=positions[index % len(positions)],
+                    seed=_FIRST_SEED + index,
+                    impossible=family == "impossible",
+                    noisy=family == "noisy",
+                )
+            )
+    return tasks
 
 
 def evaluate(
     agent: LinearActorCritic, tasks: Sequence[AssemblyLinesConfig], rng: np.random.Generator
 ) -> dict[str, float]:
-    """Share of solved episodes by label: an episode for each entry, which no curriculum counts."""
-    envs = [AssemblyLinesEnv(task) for task in tasks]
-    seeds = rng.integers(2**31, size=len(envs))
-    observations = [env.reset(seed=int(seed))[0] for env, seed in zip(envs, seeds, strict=True)]
-    solved: dict[str, list[bool]] = defaultdict(list)
-    while envs:
-        actions, _ = agent.act(active_features(np.stack(observations)), rng)
-        going = []
-        observations = []
-        for env, action in zip(envs, actions, strict=True):
-            observation, _, terminated, truncated, _ = env.step(action)
+    """Mean return by label: an episode for each entry, which no curriculum counts.
+
+    A return is 1 where the task was solved, else 0; of a noisy task it is its coin.
+    """
+    has_teams = any(task.num_agents > 1 for task in tasks)
+    going = [(task.label, make_env(task, has_teams)) for task in tasks]
+    seeds = rng.integers(2**31, size=len(going))
+    observations = [
+        env.reset(seed=int(seed))[0] for (_, env), seed in zip(going, seeds, strict=True)
+    ]
+    returns: dict[str, list[float]] = defaultdict(list)
+    while going:
+        seen = np.stack(observations)
+        actions, _ = agent.act(active_features(seen), rng)
+        playing, going, observations = going, [], []
+        for (label, env), action in zip(playing, actions.reshape(seen.shape[:-1]), strict=True):
+            observation, reward, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
-                solved[env.config.label].append(terminated)
+                # Rewards come with the last step alone.
+                returns[label].append(float(reward))
             else:
-                going.append(env)
+                going.append((label, env))
                 observations.append(observation)
-        envs = going
-    return {label: sum(outcomes) / len(outcomes) for label, outcomes in sorted(solved.items())}
+    return {label: sum(values) / len(values) for label, values in sorted(returns.items())}

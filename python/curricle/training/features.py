@@ -1,7 +1,8 @@
 """Sparse features of an assembly-lines observation, shared by all tasks.
 
 Every feature is a pair (held item, what stands where): an assembler is known by the item that it
-accepts, so what is learned about it in a chain of two holds in a chain of four.
+accepts, so what is learned about it in a chain of two holds in a chain of four. An agent of a
+team does not look at the other: two that do what each would do alone meet at the assembler.
 """
 
 from typing import Any
@@ -16,6 +17,7 @@ from curricle.assembly_lines.layout import (
     HEADER_SIZE,
     MAX_OBJECTS,
     OBJECT_SIZE,
+    OBSERVATION_SIZE,
     SINK,
 )
 
@@ -65,12 +67,13 @@ def active_features(observations: NDArray[Any]) -> NDArray[np.intp]:
     """Indices of the active features.
 
     Args:
-        observations: integers, shape (n, OBSERVATION_SIZE).
+        observations: integers, shape (..., OBSERVATION_SIZE); entries beyond are not looked at.
 
     Returns:
-        intp, shape (n, NUM_ACTIVE), values in [0, NUM_FEATURES).
+        intp, shape (n, NUM_ACTIVE) for n observations, values in [0, NUM_FEATURES).
     """
-    seen = observations.astype(np.intp)
+    rows = observations.reshape(-1, observations.shape[-1])
+    seen = rows[:, :OBSERVATION_SIZE].astype(np.intp)
     held = seen[:, :1]
     kind, down, right, accepts = (
         seen[:, HEADER_SIZE + part :: OBJECT_SIZE] for part in range(OBJECT_SIZE - 1)
@@ -85,3 +88,9 @@ def active_features(observations: NDArray[Any]) -> NDArray[np.intp]:
     walls = seen[:, 2:HEADER_SIZE] @ _WALL_BITS
     features[:, -1] = _NUM_MACHINE_ROWS + held[:, 0] * _NUM_WALLS + walls
     return features
+
+
+def is_present(features: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether there is an agent at all, shape (n,): every agent sees the extractor, in column 0."""
+    present: NDArray[np.bool_] = features[:, 0] != NOTHING_THERE
+    return present

@@ -95,7 +95,7 @@ def label_table(
         title="Labels by learning progress", title_justify="left", box=None, padding=(0, 1, 0, 0)
     )
     table.add_column("label", no_wrap=True)
-    for column in ("samples", "share", "completed", "reward", "success", "LP"):
+    for column in ("drawn", "share", "done", "reward", "success", "LP"):
         table.add_column(column, justify="right", no_wrap=True)
     drawn = max(1.0, sum(total["scheduled"] for total in totals.values()))
     ranked = sorted(totals.items(), key=lambda entry: (-entry[1]["lp_mean"], entry[0]))

@@ -9,6 +9,8 @@ from curricle.training.features import NUM_ACTIVE
 class Rollout:
     """Arrays of shape (steps, environments) that one pass of the training loop fills.
 
+    With teams there is a column for each agent of each environment.
+
     Attributes:
         features: active features of the observation before each step, (steps, envs, NUM_ACTIVE).
         actions: taken.
@@ -16,7 +18,8 @@ class Rollout:
         rewards: of each step.
         terminated: whether the step ended in a state worth nothing.
         ended: whether an episode ended with the step.
-        is_step: ``False`` where the environment was only reset and the action went nowhere.
+        is_step: ``False`` where the action went nowhere: the environment was only reset, or its
+            task has no such agent.
     """
 
     def __init__(self, steps: int, num_envs: int) -> None:

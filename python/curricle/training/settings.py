@@ -1,11 +1,12 @@
 """What a training run is asked to do."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CurriculumName = Literal["learning-progress", "uniform"]
 TaskSet = Literal["default", "published"]
+Backend = Literal["shared", "local"]
 
 
 class AgentSettings(BaseModel):
@@ -35,11 +36,14 @@ class TrainSettings(BaseModel):
 
     Attributes:
         curriculum: how tasks are drawn.
-        tasks: "default" (chains of 1 to 4, all rooms) or "published" (chains of 2 to 4, small and
-            medium rooms).
-        processes: worker processes, one environment each, 1 to 256.
+        tasks: "default" (one agent, chains of 1 to 4, all rooms) or "published" (one or two
+            agents, chains of 2 to 4, small and medium rooms).
+        backend: "shared" (worker processes share the session) or "local" (no shared memory, and
+            four environments in the learner's process).
+        processes: worker processes, one environment each, 1 to 256; 1 with ``backend="local"``.
         episodes: episodes in all, over all processes.
         impossible_ratio: share of tasks that nobody can solve, in [0, 1].
+        noisy_ratio: share of tasks whose reward is a coin's, in [0, 1].
         seed: of the curriculum, the environments and the agent.
         pool_size: tasks that draws choose from at any time.
         agent: what the agent learns with.
@@ -49,9 +53,20 @@ class TrainSettings(BaseModel):
 
     curriculum: CurriculumName = "learning-progress"
     tasks: TaskSet = "default"
+    backend: Backend = "shared"
     processes: int = Field(default=4, ge=1, le=256)
     episodes: int = Field(default=8_000, ge=1)
     impossible_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
+    noisy_ratio: float = Field(default=0.0, ge=0.0, le=1.0)
     seed: int = Field(default=0, ge=0, lt=2**31)
     pool_size: int = Field(default=160, ge=1)
     agent: AgentSettings = AgentSettings()
+
+    @model_validator(mode="after")
+    def _local_is_one_process(self) -> Self:
+        if self.backend == "local" and self.processes != 1:
+            raise ValueError(
+                f"processes={self.processes} and backend='local', which no other process can "
+                "share: take processes=1, or backend='shared'"
+            )
+        return self

@@ -9,10 +9,9 @@ import gymnasium
 import numpy as np
 
 from curricle import _core
+from curricle.assembly_lines.config import IMPOSSIBLE_SUFFIX, NOISY_SUFFIX
 from curricle.training.settings import TrainSettings
 from curricle.training.trainer import Result
-
-IMPOSSIBLE = "_IMPOSSIBLE"
 
 
 def summarise(settings: TrainSettings, result: Result) -> dict[str, Any]:
@@ -22,7 +21,11 @@ def summarise(settings: TrainSettings, result: Result) -> dict[str, Any]:
     ``mean_reward`` is over all training episodes of the label.
     """
     progress = result.progress
-    possible = {k: v for k, v in result.success.items() if not k.endswith(IMPOSSIBLE)}
+    possible = {
+        label: success
+        for label, success in result.success.items()
+        if not label.endswith((IMPOSSIBLE_SUFFIX, NOISY_SUFFIX))
+    }
     # A small pool may have no task of a label.
     undrawn = dict.fromkeys(("scheduled", "completions", "env_steps", "score_sum", "lp_mean"), 0.0)
     labels = {}

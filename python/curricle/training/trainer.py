@@ -1,14 +1,15 @@
 """The training loop: an actor-critic and worker processes that share one curriculum."""
 
+import math
 import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv
+from gymnasium.vector import VectorEnv
 
 from curricle.assembly_lines import AssemblyLinesTaskGenerator
 from curricle.config import LearningProgressConfig, UniformConfig
@@ -17,11 +18,11 @@ from curricle.training.agent import LinearActorCritic
 from curricle.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from curricle.training.curve import curve_points, write_curve
 from curricle.training.evaluation import evaluate, evaluation_tasks
-from curricle.training.features import active_features
+from curricle.training.features import active_features, is_present
 from curricle.training.rollout import Rollout
 from curricle.training.settings import TrainSettings
 from curricle.training.stopping import StopRequest
-from curricle.training.workers import worker_envs
+from curricle.training.workers import EnvFactory, local_envs, worker_envs
 
 _CURVE_POINTS = 30
 _SECONDS_BETWEEN_UPDATES = 0.5
@@ -43,7 +44,7 @@ class Result:
     Attributes:
         progress: how far it came, with its curve.
         totals: the session's totals by label.
-        success: share of solved evaluation episodes by label, impossible labels included.
+        success: mean return of evaluation episodes by label, impossible and noisy ones included.
         is_complete: ``False`` if it was asked to stop before its last episode.
     """
 
@@ -57,21 +58,27 @@ def make_generator(settings: TrainSettings) -> AssemblyLinesTaskGenerator:
     """The tasks of a run."""
     choices = AssemblyLinesTaskGenerator.Config
     make = choices.published if settings.tasks == "published" else choices
-    config = make(impossible_ratio=settings.impossible_ratio)
+    config = make(impossible_ratio=settings.impossible_ratio, noisy_ratio=settings.noisy_ratio)
     return AssemblyLinesTaskGenerator(config)
 
 
 def make_curriculum(settings: TrainSettings) -> Curriculum:
     """The curriculum of a run, in a session of its own."""
     config: LearningProgressConfig | UniformConfig
+    is_shared = settings.backend == "shared"
     if settings.curriculum == "uniform":
-        config = UniformConfig(score_range=(0.0, 1.0), num_active_tasks=settings.pool_size)
+        config = UniformConfig(
+            score_range=(0.0, 1.0),
+            num_active_tasks=settings.pool_size,
+            use_shared_memory=is_shared,
+        )
     else:
         # A task gets some fifty episodes: fast EMAs, and little off for noise. Nothing is evicted,
         # because every new task would have to be tried before it is known to be impossible.
         config = LearningProgressConfig(
             score_range=(0.0, 1.0),
             num_active_tasks=settings.pool_size,
+            use_shared_memory=is_shared,
             use_baseline_normalization=False,
             ema_timescale=0.2,
             slow_timescale_factor=0.1,
@@ -90,6 +97,7 @@ def train(
     stop: StopRequest,
     *,
     resume: bool = False,
+    evaluates: bool = True,
 ) -> Result:
     """Trains until ``settings.episodes`` episodes are completed or ``stop`` is made.
 
@@ -102,6 +110,8 @@ def train(
         monitor: who watches.
         stop: looked at after every step of the environments.
         resume: go on from the checkpoint in ``folder``.
+        evaluates: play evaluation episodes at the points of the curve and at the end; without
+            them the curve has no success, and the result none.
 
     Raises:
         CheckpointError: there is no checkpoint to go on from, or it is damaged.
@@ -118,14 +128,18 @@ def train(
                 f"the run in {folder} has {progress.episodes} episodes, which is more than "
                 f"{settings.episodes}; give a larger --episodes"
             )
-        run = _Run(settings, folder, curriculum, agent, rng, progress)
+        run = _Run(settings, folder, curriculum, agent, rng, progress, evaluates)
+        has_teams = max(make_generator(settings).config.num_agents) > 1
+        factory = EnvFactory(curriculum, has_teams)
+        is_local = settings.backend == "local"
+        place = local_envs(factory) if is_local else worker_envs(factory, settings.processes)
         try:
-            with worker_envs(curriculum, settings.processes) as envs:
+            with place as envs:
                 run.learn(envs, monitor, stop)
         finally:
             run.save()
         is_complete = progress.episodes >= settings.episodes
-        success = run.evaluate_finally() if is_complete else {}
+        success = run.evaluate_finally() if is_complete and evaluates else {}
         return Result(progress, curriculum.label_totals(), success, is_complete)
 
 
@@ -138,6 +152,7 @@ class _Run:
         agent: LinearActorCritic,
         rng: np.random.Generator,
         progress: Progress,
+        evaluates: bool,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -145,13 +160,16 @@ class _Run:
         self.agent = agent
         self.rng = rng
         self.progress = progress
+        self.evaluates = evaluates
         self._choices = make_generator(settings).config
 
-    def learn(self, envs: AsyncVectorEnv, monitor: Monitor, stop: StopRequest) -> None:
+    def learn(self, envs: VectorEnv[Any, Any, Any], monitor: Monitor, stop: StopRequest) -> None:
         agent, rng, progress = self.agent, self.rng, self.progress
         num_episodes = self.settings.episodes
         num_steps = max(1, self.settings.agent.samples_per_update // envs.num_envs)
-        rollout = Rollout(num_steps, envs.num_envs)
+        # Agents of a team are rows of their own, those that a task does not have as well.
+        seats = math.prod(envs.single_action_space.shape or ())
+        rollout = Rollout(num_steps, envs.num_envs * seats)
         interval = -(-num_episodes // _CURVE_POINTS)
         next_point = (progress.episodes // interval + 1) * interval
         started = time.perf_counter() - progress.seconds
@@ -163,14 +181,16 @@ class _Run:
             for step in range(num_steps):
                 features = active_features(observations)
                 actions, values = agent.act(features, rng)
-                observations, rewards, terminated, truncated, _ = envs.step(actions)
+                observations, rewards, terminated, truncated, _ = envs.step(
+                    actions.reshape(observations.shape[:-1])
+                )
                 rollout.features[step] = features
                 rollout.actions[step] = actions
                 rollout.values[step] = values
-                rollout.rewards[step] = rewards
-                rollout.terminated[step] = terminated
-                rollout.ended[step] = terminated | truncated
-                rollout.is_step[step] = ~is_reset
+                rollout.rewards[step] = rewards.repeat(seats)
+                rollout.terminated[step] = terminated.repeat(seats)
+                rollout.ended[step] = (terminated | truncated).repeat(seats)
+                rollout.is_step[step] = ~is_reset.repeat(seats) & is_present(features)
                 progress.env_steps += envs.num_envs - int(is_reset.sum())
                 is_reset = terminated | truncated
                 progress.episodes += int(is_reset.sum())
@@ -197,13 +217,20 @@ class _Run:
             progress.env_steps,
             progress.seconds,
             self.curriculum.label_totals(),
-            evaluate(self.agent, evaluation_tasks(self._choices), self.rng),
+            self.evaluate_now(),
         )
+
+    def evaluate_now(self) -> dict[str, float]:
+        if not self.evaluates:
+            return {}
+        return evaluate(self.agent, evaluation_tasks(self._choices), self.rng)
 
     def evaluate_finally(self) -> dict[str, float]:
         tasks = evaluation_tasks(self._choices)
         if self._choices.impossible_ratio > 0.0:
-            tasks += evaluation_tasks(self._choices, impossible=True)
+            tasks += evaluation_tasks(self._choices, "impossible")
+        if self._choices.noisy_ratio > 0.0:
+            tasks += evaluation_tasks(self._choices, "noisy")
         return evaluate(self.agent, tasks * _FINAL_EPISODES, self.rng)
 
     def save(self) -> None:

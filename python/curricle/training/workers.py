@@ -1,18 +1,28 @@
-"""The worker processes: one environment each, all in the session of one curriculum."""
+"""Where episodes are played: worker processes that share one curriculum, or this process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from gymnasium.vector import AsyncVectorEnv
-from numpy.typing import NDArray
+import gymnasium as gym
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
-from curricle.assembly_lines import AssemblyLinesEnv
+from curricle.assembly_lines import AssemblyLinesConfig, AssemblyLinesEnv, AssemblyLinesParallelEnv
 from curricle.curriculum import Curriculum
-from curricle.envs import CurriculumEnv
+from curricle.envs import CurriculumEnv, CurriculumParallelEnv
 from curricle.training.stopping import signals_blocked
+from curricle.training.team import TeamEnv
+
+AnyEnv = gym.Env[Any, Any]
+
+# As many as the worker processes of a run by default.
+_LOCAL_ENVS = 4
+
+
+def make_env(task: AssemblyLinesConfig, has_teams: bool) -> AnyEnv:
+    """An environment that no curriculum counts, for tasks of one agent or of teams as well."""
+    return TeamEnv(AssemblyLinesParallelEnv(task)) if has_teams else AssemblyLinesEnv(task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +30,35 @@ class EnvFactory:
     """Makes a worker's environment; pickled to the worker, where it joins the session."""
 
     curriculum: Curriculum
+    has_teams: bool
 
-    def __call__(self) -> CurriculumEnv[NDArray[Any], np.int64]:
+    def __call__(self) -> AnyEnv:
         """An assembly-lines environment whose tasks the curriculum draws."""
+        if self.has_teams:
+            team = AssemblyLinesParallelEnv()
+            return TeamEnv(CurriculumParallelEnv(team, self.curriculum, per_label_metrics=False))
         return CurriculumEnv(AssemblyLinesEnv(), self.curriculum, per_label_metrics=False)
 
 
 @contextmanager
-def worker_envs(curriculum: Curriculum, processes: int) -> Iterator[AsyncVectorEnv]:
+def local_envs(factory: EnvFactory) -> Iterator[VectorEnv[Any, Any, Any]]:
+    """A vector environment in this process."""
+    envs = SyncVectorEnv([factory] * _LOCAL_ENVS)
+    try:
+        yield envs
+    finally:
+        envs.close()
+
+
+@contextmanager
+def worker_envs(factory: EnvFactory, processes: int) -> Iterator[VectorEnv[Any, Any, Any]]:
     """A vector environment of worker processes; none of them is left at the end.
 
     Raises:
         ChildProcessError: a worker died.
     """
     with signals_blocked():
-        envs = AsyncVectorEnv([EnvFactory(curriculum)] * processes, context="spawn")
+        envs = AsyncVectorEnv([factory] * processes, context="spawn")
     try:
         yield envs
     except BaseException as error:
