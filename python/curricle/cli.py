@@ -4,8 +4,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from curricle.errors import CurricleError
-
 try:
     import typer
     from rich.console import Console
@@ -18,6 +16,8 @@ except ModuleNotFoundError as error:
         raise
     sys.exit(f"curricle: {error.name} is missing; install it with: pip install 'curricle[cli]'")
 
+from curricle.cli_errors import INTERRUPTED, one_line_errors
+from curricle.cli_recipe import recipe_app
 from curricle.compat.conversion import convert
 from curricle.training.run_folder import create_folder, read_settings, write_settings
 from curricle.training.settings import CurriculumName, TaskSet, TrainSettings
@@ -25,11 +25,12 @@ from curricle.training.stopping import StopRequest
 from curricle.training.summary import summarise, write_summary
 from curricle.training.trainer import Result, train
 
-INTERRUPTED = 130
 DEFAULTS = TrainSettings()
 
 app = typer.Typer(
     help="The curriculum engine for reinforcement learning.",
+    # A docstring's paragraphs are filled, not broken where its lines end.
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,6 +38,7 @@ app = typer.Typer(
 train_app = typer.Typer(help="Built-in training jobs.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(recipe_app, name="recipe")
 
 
 @app.callback()
@@ -127,13 +129,8 @@ def assembly_lines(
     if resume is not None:
         _refuse_changes_of_resumed_run(changes if out is None else {**changes, "out": out})
     console = Console()
-    try:
+    with one_line_errors(debug):
         finished = _run(changes, out, resume, console)
-    except (CurricleError, OSError, ValueError) as error:
-        if debug:
-            raise
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {error}", highlight=False)
-        raise typer.Exit(1) from error
     if not finished:
         raise typer.Exit(INTERRUPTED)
 
@@ -146,11 +143,8 @@ def convert_state(
     target: Annotated[Path, typer.Argument(help="New file: the checkpoint, or the JSON.")],
 ) -> None:
     """Convert an earlier tracker's state dict to a checkpoint, or a checkpoint to a state dict."""
-    try:
+    with one_line_errors():
         tasks = convert(source, target)
-    except (CurricleError, OSError, ValueError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {error}", highlight=False)
-        raise typer.Exit(1) from error
     Console(soft_wrap=True).print(f"{tasks} tasks in {target}", highlight=False)
 
 

@@ -27,16 +27,23 @@ COLOURS = ("#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#0072b2")
 
 
 def new_figure(
-    size: tuple[float, float] = (10, 5.6), heights: Sequence[float] = (1.0,)
+    size: tuple[float, float] = (10, 5.6),
+    heights: Sequence[float] = (1.0,),
+    columns: int = 1,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a column of axes.
+    """A figure with rows of axes.
 
     Args:
         size: width and height in inches.
-        heights: relative heights of the axes, from top to bottom.
+        heights: relative heights of the rows, from top to bottom.
+        columns: axes side by side in each row.
+
+    Returns:
+        The figure, and the axes row by row.
     """
     # Not pyplot: it would keep the figure and look for a display.
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
-    return figure, [figure.add_subplot(grid[row, 0]) for row in range(len(heights))]
+    grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
+    places = [(row, column) for row in range(len(heights)) for column in range(columns)]
+    return figure, [figure.add_subplot(grid[place]) for place in places]

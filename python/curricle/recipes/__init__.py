@@ -1,0 +1,1 @@
+"""Recipes: trainings that check what a curriculum is for."""
