@@ -52,7 +52,8 @@ class AssemblyLinesConfig(BaseModel):
         positions: one entry for each agent that it takes to use an assembler, at most
             ``num_agents``: the side of the assembler on which that agent must stand. "any" is
             every side. With two entries the two agents stand as the entries say, in either
-            order, and both hold what the assembler accepts.
+            order, and both hold what the assembler accepts; a tiny room has no layout for two
+            different sides with the longest chains.
         seed: seed of the layout; 0 or more.
         impossible: the last assembler accepts only unobtainium, so that no heart can be made.
         noisy: an episode is worth 0 or 1 by the toss of a fair coin, whatever the agents do.

@@ -52,7 +52,7 @@ class AssemblyLinesParallelEnv(ParallelEnv):  # type: ignore[misc]
         render_mode: ``None`` or "ansi" (``render()`` returns the room as text).
 
     Raises:
-        ValueError: another render mode.
+        ValueError: another render mode, or no layout was found for the task.
 
     Example:
         >>> config = AssemblyLinesConfig(num_agents=2, positions=("any", "any"))

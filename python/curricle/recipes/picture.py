@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from curricle.plot_style import COLOURS, GREY, INK, STYLE, new_figure
+from curricle.plot_style import COLOURS, GREY, STYLE, new_figure
 from curricle.recipes.impossible import SHARE, Family, uniform_share
 from curricle.recipes.report import Run
 from curricle.training.settings import CurriculumName
@@ -50,7 +50,7 @@ def draw_recipe(path: Path, runs: Sequence[Run], families: Sequence[Family]) -> 
         for family in families:
             limit = SHARE * float(np.mean([uniform_share(run.labels, family) for run in runs]))
             name = f"half of the uniform share, {family}"
-            shares.axhline(limit, color=INK, linestyle=":", label=name)
+            shares.axhline(limit, color=_COLOURS[family], linestyle=":", label=name)
         shares.set_title("Share of draws", pad=12)
         shares.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         progress.set_title("Mean learning progress", pad=12)

@@ -169,4 +169,4 @@ def _without_nan(value: Any) -> Any:
 
 
 def _cell(check: Check) -> str:
-    return f"{check.text} [green]ok[/]" if check.passed else f"{check.text} [red]FAILS[/]"
+    return f"{check.text} [green]ok[/]" if check.passed else f"{check.text} [red]NO[/]"
