@@ -168,11 +168,10 @@ def test_the_agents_may_take_the_positions_in_either_order(entries, seed):
     env = AssemblyLinesParallelEnv(config)
     env.reset(seed=seed)
     use_together(env, 0, entries)
-    use_together(env, 1, entries)
+    assert use_together(env, 1, entries)[1] == dict.fromkeys(AGENTS, 1.0)
     assembler = env._layout.machines[1]
     rows = [cell // env._layout.width - assembler.row for cell in env._cells]
     assert rows == [(-1, 1)[entry] for entry in entries]
-    assert env.agents == []
 
 
 def test_an_assembler_for_two_sides_does_not_work_from_one():
