@@ -308,6 +308,31 @@ def test_a_team_is_one_environment_with_a_row_for_each_agent():
     assert (reward, ends) == (0.0, [False, True])
 
 
+def test_a_rollout_has_a_column_for_each_agent():
+    configs = [AssemblyLinesConfig(num_agents=agents) for agents in (2, 1, 2)]
+    seen = [TeamEnv(AssemblyLinesParallelEnv(config)).reset(seed=0)[0] for config in configs]
+    features = active_features(np.stack(seen))
+    rollout = Rollout(1, 6)
+    rollout.record(
+        0,
+        features,
+        np.arange(6) % 4,
+        np.arange(6) / 10,
+        rewards=np.array([1.0, 0.0, 0.5]),
+        terminated=np.array([True, False, False]),
+        ended=np.array([True, True, False]),
+        is_reset=np.array([False, False, True]),
+    )
+    assert np.array_equal(rollout.features[0], features)
+    assert rollout.actions[0].tolist() == [0, 1, 2, 3, 0, 1]
+    assert rollout.values[0].tolist() == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    assert rollout.rewards[0].tolist() == [1.0, 1.0, 0.0, 0.0, 0.5, 0.5]
+    assert rollout.terminated[0].tolist() == [True] * 2 + [False] * 4
+    assert rollout.ended[0].tolist() == [True] * 4 + [False] * 2
+    # The task of the second has no other agent, and the third was only reset.
+    assert rollout.is_step[0].tolist() == [True, True, True, False, False, False]
+
+
 @pytest.mark.parametrize("positions", [("any",), ("any", "any")])
 def test_both_kinds_of_teams_can_be_learned(positions):
     rng = np.random.default_rng(3)

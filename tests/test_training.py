@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from curricle import _core
@@ -26,13 +27,15 @@ from curricle.cli import app
 from curricle.errors import CheckpointError
 from curricle.plots import draw_run
 from curricle.training.agent import LinearActorCritic, estimate_advantages
+from curricle.training.checkpoint import Progress
 from curricle.training.curve import curve_points, write_curve
 from curricle.training.evaluation import evaluate, evaluation_tasks
 from curricle.training.features import NOTHING_THERE, NUM_ACTIVE, NUM_FEATURES, active_features
 from curricle.training.rollout import Rollout
 from curricle.training.run_folder import create_folder, read_settings
 from curricle.training.settings import AgentSettings, TrainSettings
-from curricle.training.trainer import make_generator
+from curricle.training.summary import summarise
+from curricle.training.trainer import Result, make_generator
 
 COMMAND = [sys.executable, "-m", "curricle.cli", "train", "assembly-lines"]
 LIMIT = 100
@@ -200,9 +203,41 @@ def test_an_impossible_label_is_never_solved():
     }
 
 
+def test_the_success_of_a_run_is_that_of_what_can_be_learned():
+    success = {
+        "tiny_1chain_0sinks": 1.0,
+        "tiny_2chain_0sinks": 0.5,
+        "tiny_1chain_0sinks_IMPOSSIBLE": 0.0,
+        "tiny_1chain_0sinks_NOISY": 0.4,
+    }
+    summary = summarise(TrainSettings(noisy_ratio=0.1), Result(Progress(), {}, success, True))
+    assert (summary["success"], summary["least_success"]) == (0.75, 0.5)
+
+
+def test_a_noisy_label_pays_by_its_coin_in_an_evaluation():
+    choices = AssemblyLinesTaskGenerator.Config(chain_lengths=(1,), room_sizes=("tiny",))
+    tasks = [
+        task.model_copy(update={"max_steps": 2}) for task in evaluation_tasks(choices, "noisy") * 20
+    ]
+    success = evaluate(LinearActorCritic(AgentSettings()), tasks, np.random.default_rng(0))
+    assert success.keys() == {"tiny_1chain_0sinks_NOISY", "tiny_1chain_1sinks_NOISY"}
+    for mean in success.values():
+        assert mean == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 160))
+
+
+def test_a_local_run_is_one_process():
+    with pytest.raises(ValidationError, match="processes=4 and backend='local'"):
+        TrainSettings(backend="local")
+
+
 @pytest.fixture
 def curve():
-    labels = ["tiny_1chain_0sinks", "medium_4chain_1sinks", "small_2chain_0sinks_IMPOSSIBLE"]
+    labels = [
+        "tiny_1chain_0sinks",
+        "medium_4chain_1sinks_2agents",
+        "small_2chain_0sinks_IMPOSSIBLE",
+        "tiny_2chain_0sinks_2agents_NOISY",
+    ]
     points = []
     for index in range(1, 6):
         totals = {
@@ -224,7 +259,7 @@ def test_the_curve_is_a_table_of_one_row_a_label_and_point(curve, tmp_path):
     write_curve(tmp_path / "curve.csv", curve)
     with (tmp_path / "curve.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 15
+    assert len(rows) == 20
     assert rows[-1]["episodes"] == "300"
     assert {row["success"] for row in rows if row["label"].endswith("IMPOSSIBLE")} == {"nan"}
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from curricle.training.features import NUM_ACTIVE
+from curricle.training.features import NUM_ACTIVE, is_present
 
 
 class Rollout:
@@ -31,3 +31,35 @@ class Rollout:
         self.terminated: NDArray[np.bool_] = np.empty(shape, np.bool_)
         self.ended: NDArray[np.bool_] = np.empty(shape, np.bool_)
         self.is_step: NDArray[np.bool_] = np.empty(shape, np.bool_)
+
+    def record(
+        self,
+        step: int,
+        features: NDArray[np.intp],
+        actions: NDArray[np.int64],
+        values: NDArray[np.float64],
+        rewards: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+        ended: NDArray[np.bool_],
+        is_reset: NDArray[np.bool_],
+    ) -> None:
+        """Takes in a step: what agents saw and did, and what became of their environments.
+
+        Args:
+            step: its index.
+            features: shape (agents, NUM_ACTIVE), the agents of an environment side by side.
+            actions: shape (agents,).
+            values: shape (agents,).
+            rewards: shape (environments,), one for all agents of an environment; so are the rest.
+            terminated: whether the step ended in a state worth nothing.
+            ended: whether an episode ended with the step.
+            is_reset: whether the environment was only reset.
+        """
+        seats = len(actions) // len(rewards)
+        self.features[step] = features
+        self.actions[step] = actions
+        self.values[step] = values
+        self.rewards[step] = rewards.repeat(seats)
+        self.terminated[step] = terminated.repeat(seats)
+        self.ended[step] = ended.repeat(seats)
+        self.is_step[step] = ~is_reset.repeat(seats) & is_present(features)

@@ -18,7 +18,7 @@ from curricle.training.agent import LinearActorCritic
 from curricle.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from curricle.training.curve import curve_points, write_curve
 from curricle.training.evaluation import evaluate, evaluation_tasks
-from curricle.training.features import active_features, is_present
+from curricle.training.features import active_features
 from curricle.training.rollout import Rollout
 from curricle.training.settings import TrainSettings
 from curricle.training.stopping import StopRequest
@@ -184,15 +184,12 @@ class _Run:
                 observations, rewards, terminated, truncated, _ = envs.step(
                     actions.reshape(observations.shape[:-1])
                 )
-                rollout.features[step] = features
-                rollout.actions[step] = actions
-                rollout.values[step] = values
-                rollout.rewards[step] = rewards.repeat(seats)
-                rollout.terminated[step] = terminated.repeat(seats)
-                rollout.ended[step] = (terminated | truncated).repeat(seats)
-                rollout.is_step[step] = ~is_reset.repeat(seats) & is_present(features)
+                ended = terminated | truncated
+                rollout.record(
+                    step, features, actions, values, rewards, terminated, ended, is_reset
+                )
                 progress.env_steps += envs.num_envs - int(is_reset.sum())
-                is_reset = terminated | truncated
+                is_reset = ended
                 progress.episodes += int(is_reset.sum())
                 if stop.is_made or progress.episodes >= num_episodes:
                     progress.seconds = time.perf_counter() - started
