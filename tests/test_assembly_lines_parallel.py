@@ -1,6 +1,7 @@
 """The assembly lines for two agents: their rules, PettingZoo, and a real session."""
 
 import warnings
+from collections import Counter
 from contextlib import closing
 
 import numpy as np
@@ -20,7 +21,7 @@ from curricle.assembly_lines.config import HEART, NOTHING, ORE
 from curricle.assembly_lines.layout import OBSERVATION_SIZE, build_layout
 from curricle.envs import CurriculumParallelEnv
 from curricle.training.agent import LinearActorCritic
-from curricle.training.evaluation import evaluate
+from curricle.training.evaluation import ROOMS_PER_LABEL, evaluate, evaluation_tasks
 from curricle.training.features import active_features, is_present
 from curricle.training.rollout import Rollout
 from curricle.training.settings import AgentSettings, TrainSettings
@@ -364,6 +365,15 @@ def test_both_kinds_of_teams_can_be_learned(positions):
         agent.learn(rollout, agent.evaluate(active_features(observations))[1])
     unseen = [task.model_copy(update={"seed": 1000 + task.seed}) for task in tasks * 4]
     assert evaluate(agent, unseen, rng)["tiny_1chain_0sinks_2agents"] >= 0.9
+
+
+def test_an_evaluation_has_all_labels_and_all_teams():
+    choices = AssemblyLinesTaskGenerator.Config.published()
+    tasks = evaluation_tasks(choices)
+    labels = Counter(task.label for task in tasks)
+    assert labels == dict.fromkeys(labels, ROOMS_PER_LABEL)
+    assert len(labels) == 24
+    assert {(task.num_agents, task.positions) for task in tasks} == set(choices.teams)
 
 
 class Silent:
