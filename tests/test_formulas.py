@@ -153,7 +153,7 @@ def test_noise_aware_progress(scores, alpha, ranged):
         data = rules.advance(data, lo + (hi - lo) * x, span=hi - lo, lowest=lo)
     evidence = evidence_of(np.array(scores), alpha)
     assert data.evidence == pytest.approx(evidence, rel=1e-5, abs=1e-5)
-    by_evidence = min(0.2 * max(data.evidence - 2.0, 0.0) ** 2, 1.0)
+    by_evidence = min(0.1 * max(data.evidence - 1.5, 0.0) ** 2, 1.0)
     mean = ema(scores, alpha)
     variance = max(ema(np.square(scores), alpha) - mean**2, 0.0)
     flips = mean * (1.0 - mean)

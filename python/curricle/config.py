@@ -361,7 +361,7 @@ class NoiseAwareConfig(SessionConfig):
     exploration_bonus: NonNegative = 0.1
     min_samples_for_lp: CountOrNone = 3
     min_samples_for_eviction: CountOrNone = 20
-    rand_task_rate: Share = 0.1
+    rand_task_rate: Share = 0.05
     eviction_threshold_percentile: Share = 0.4
 
     @property

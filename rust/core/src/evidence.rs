@@ -24,10 +24,10 @@ const PRIOR_SCORES: f64 = 0.3;
 const LEAST_DISPERSION: f64 = 0.5;
 
 /// Evidence below which there is no learning progress.
-const THRESHOLD: f64 = 2.0;
+const THRESHOLD: f64 = 1.5;
 
 /// Learning progress at one unit above the threshold; it grows with the square.
-const PROGRESS: f64 = 0.2;
+const PROGRESS: f64 = 0.1;
 
 /// What a task's earlier scores say of the next one, in units of the range of scores.
 #[derive(Clone, Copy, Debug)]
