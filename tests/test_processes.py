@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from curricle.backends import SharedMemoryBackend
-from curricle.config import LearningProgressConfig
+from curricle.config import LearningProgressConfig, NoiseAwareConfig
 from curricle.curriculum import Curriculum
 from curricle.errors import CapacityError, SessionError
 from curricle.tracker import TaskTracker
@@ -100,7 +100,7 @@ def test_a_process_that_attaches_later_draws_the_tasks_of_others(method, name):
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_processes_that_open_at_once_share_one_pool(method, name):
-    holder = SharedMemoryBackend(1000, name, rules=LearningProgressConfig().rules())
+    holder = SharedMemoryBackend(1000, name, rules=NoiseAwareConfig().rules())
     holder.allocate(1000)
     pools = run(method, open_and_draw, [(name,)] * PROCESSES)
     assert len(pools[0]) == 10
