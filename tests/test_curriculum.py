@@ -520,3 +520,15 @@ def test_leaving_a_with_block_closes_the_session():
         name = curriculum.session
         assert name in {session["name"] for session in list_sessions()}
     assert name not in {session["name"] for session in list_sessions()}
+
+
+def test_the_default_looks_for_evidence():
+    with Curriculum(3, config=None) as curriculum:
+        assert curriculum.explain(0)["weight_from"].startswith("exploration")
+        curriculum.report([0] * 30 + [1] * 30, [0.0] * 29 + [1.0] + [0.0, 1.0] * 15)
+        awakened, coin = curriculum.explain(0), curriculum.explain(1)
+        assert awakened["weight_from"] == (
+            "learning progress by evidence, and another try while it fails"
+        )
+        assert awakened["evidence"] > coin["evidence"]
+        assert awakened["probability"] > 3 * coin["probability"]

@@ -328,12 +328,15 @@ class Curriculum:
         share = 1.0 / len(ids)
         if rules["floor"] < 1.0:
             share = (probability - uniform_part) / (1.0 - rules["floor"])
-        names = ("completion_count", "reward_ema", "p_fast", "p_slow", "p_true", "lp_score")
+        averages = ("reward_ema", "p_fast", "p_slow", "p_true")
         return {
             "task_id": task_id,
             "label": data.label,
             "mean_score": data.mean_score,
-            **{name: getattr(data, name) for name in names},
+            "completion_count": data.completion_count,
+            **{name: getattr(data, name) for name in averages},
+            "evidence": data.evidence,
+            "lp_score": data.lp_score,
             "law": rules["law"],
             "weight": data.weight,
             "weight_from": _weight_from(data.completion_count, rules),
@@ -449,4 +452,6 @@ def _weight_from(completions: int, rules: dict[str, Any]) -> str:
         return "exploration: the task has no score yet"
     if completions < rules["min_samples"]:
         return f"exploration and progress: {completions} of {rules['min_samples']} scores"
+    if rules["progress"] == "noise-aware":
+        return "learning progress by evidence, and another try while it fails"
     return "learning progress"
