@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from curricle.assembly_lines.config import IMPOSSIBLE_SUFFIX, NOISY_SUFFIX
+from curricle.assembly_lines.config import IMPOSSIBLE_SUFFIX, NOISY_SUFFIX, ROOM_WIDTHS
 from curricle.plot_style import COLOURS, GREY, INK, STYLE, new_figure
 from curricle.training.curve import CurvePoint
 
@@ -20,7 +20,7 @@ _LABEL = re.compile(
     r"(?P<room>[a-z]+)_(?P<chain>\d+)chain_(?P<sinks>\d+)sinks"
     r"(?:_(?P<agents>\d+)agents)?(?P<family>_[A-Z]+)?"
 )
-_ROOMS = ("tiny", "small", "medium")
+_ROOMS = tuple(ROOM_WIDTHS)
 _HATCHES = {IMPOSSIBLE_SUFFIX: "////", NOISY_SUFFIX: "...."}
 _MARKERS = "osD^vP"
 
@@ -165,5 +165,5 @@ def _shares(
 def _shade(colour: str, index: int) -> tuple[float, float, float]:
     """Lighter towards white for smaller rooms."""
     red, green, blue = mpl.colors.to_rgb(colour)
-    mix = (0.55, 0.28, 0.0)[index]
+    mix = (0.68, 0.48, 0.28, 0.14, 0.0)[index]
     return red + (1 - red) * mix, green + (1 - green) * mix, blue + (1 - blue) * mix

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Side = Literal["any", "north", "east", "south", "west"]
-RoomSize = Literal["tiny", "small", "medium"]
+RoomSize = Literal["tiny", "small", "medium", "large", "xlarge"]
 Terrain = Literal["none", "walls"]
 
 MAX_CHAIN_LENGTH = 6
@@ -19,7 +19,7 @@ IMPOSSIBLE_SUFFIX = "_IMPOSSIBLE"
 NOISY_SUFFIX = "_NOISY"
 
 #: Free cells along one side of a room.
-ROOM_WIDTHS: dict[RoomSize, int] = {"tiny": 5, "small": 7, "medium": 9}
+ROOM_WIDTHS: dict[RoomSize, int] = {"tiny": 5, "small": 7, "medium": 9, "large": 12, "xlarge": 18}
 
 #: Items by id. Assembler number i of a chain (from 1) accepts item i and yields item i + 1; the
 #: last one yields the heart instead. Nothing yields unobtainium.
@@ -46,7 +46,8 @@ class AssemblyLinesConfig(BaseModel):
     Attributes:
         chain_length: assemblers between the ore and the heart, 1 to 6.
         num_sinks: objects that eat what the agent holds and give nothing, 0 to 4.
-        room_size: "tiny" (5x5 cells), "small" (7x7) or "medium" (9x9).
+        room_size: "tiny" (5x5 cells), "small" (7x7), "medium" (9x9), "large" (12x12) or "xlarge"
+            (18x18).
         terrain: "none" (an empty room) or "walls" (an eighth of the cells is wall).
         num_agents: 1 (``AssemblyLinesEnv``) or 2 (``AssemblyLinesParallelEnv``).
         positions: one entry for each agent that it takes to use an assembler, at most

@@ -45,7 +45,7 @@ class AssemblyLinesTaskGenerator(TaskGenerator):
         Attributes:
             chain_lengths: numbers of assemblers, each 1 to 6.
             num_sinks: numbers of sinks, each 0 to 4.
-            room_sizes: "tiny", "small", "medium".
+            room_sizes: "tiny", "small", "medium", "large", "xlarge".
             terrains: "none", "walls".
             num_agents: numbers of agents, each 1 or 2.
             positions: values of ``AssemblyLinesConfig.positions``.
