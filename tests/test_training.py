@@ -191,6 +191,17 @@ class TestAgent:
             agent.load_state({**agent.state(), "weights": np.zeros((3, 5))})
 
 
+def test_an_agent_without_a_machine_in_sight_is_there_unless_its_team_has_no_such_agent():
+    features = np.full((2, NUM_ACTIVE), NOTHING_THERE)
+    actions, values = np.zeros(2, np.int64), np.zeros(2)
+    alone, team = Rollout(1, 2), Rollout(1, 2)
+    for rollout, envs in ((alone, 2), (team, 1)):
+        no = np.zeros(envs, np.bool_)
+        rollout.record(0, features, actions, values, np.zeros(envs), no, no, no)
+    assert alone.is_step.tolist() == [[True, True]]
+    assert team.is_step.tolist() == [[False, False]]
+
+
 def test_an_impossible_label_is_never_solved():
     tasks = evaluation_tasks(
         AssemblyLinesTaskGenerator.Config(chain_lengths=(1,), room_sizes=("tiny",)), "impossible"
@@ -321,10 +332,36 @@ class TestCommandLine:
             "curricle: typer is missing; install it with: pip install 'curricle[cli]'\n"
         )
 
+    def test_a_missing_engine_is_named(self, tmp_path):
+        arguments = ["train", "mettagrid-assembly-lines", "--out", str(tmp_path / "run")]
+        code = (
+            "import sys; sys.modules['mettagrid'] = None;"
+            f"sys.argv[1:] = {arguments}; from curricle.cli import main; main()"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT
+        )
+        assert result.returncode == 1
+        assert result.stderr == (
+            "error: mettagrid is missing; install it with: pip install 'curricle[mettagrid]' "
+            "(Python 3.11 or 3.12, Linux with glibc 2.34 or newer)\n"
+        )
+        assert not (tmp_path / "run").exists()
+
+    def test_a_run_goes_on_in_its_own_engine(self, tmp_path):
+        folder = create_folder(tmp_path / "run", TrainSettings(engine="mettagrid-assembly-lines"))
+        arguments = ["train", "assembly-lines", "--resume", str(folder)]
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 1
+        assert result.output == (
+            f"error: the run in {folder} is one of mettagrid-assembly-lines; go on with: "
+            f"curricle train mettagrid-assembly-lines --resume {folder}\n"
+        )
+
     def test_the_package_needs_no_extra(self):
         code = (
             "import sys, curricle, curricle.assembly_lines;"
-            "print({'typer', 'rich', 'matplotlib'} & sys.modules.keys())"
+            "print({'typer', 'rich', 'matplotlib', 'mettagrid'} & sys.modules.keys())"
         )
         result = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT, check=True

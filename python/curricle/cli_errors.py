@@ -16,8 +16,8 @@ def one_line_errors(debug: bool = False) -> Iterator[None]:
     """Ends the command with one line and exit code 1; ``debug`` shows the trace instead."""
     try:
         yield
-    except (CurricleError, OSError, ValueError) as error:
+    except (CurricleError, ModuleNotFoundError, OSError, ValueError) as error:
         if debug:
             raise
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {error}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print("[red]error:[/]", error, highlight=False)
         raise typer.Exit(1) from error

@@ -9,6 +9,7 @@ import numpy as np
 
 from curricle.assembly_lines import AssemblyLinesConfig, AssemblyLinesTaskGenerator
 from curricle.training.agent import LinearActorCritic
+from curricle.training.engine import BUILT_IN, Engine
 from curricle.training.features import active_features
 from curricle.training.workers import make_env
 
@@ -51,14 +52,17 @@ def evaluation_tasks(
 
 
 def evaluate(
-    agent: LinearActorCritic, tasks: Sequence[AssemblyLinesConfig], rng: np.random.Generator
+    agent: LinearActorCritic,
+    tasks: Sequence[AssemblyLinesConfig],
+    rng: np.random.Generator,
+    engine: Engine = BUILT_IN,
 ) -> dict[str, float]:
     """Mean return by label: an episode for each entry, which no curriculum counts.
 
     A return is 1 where the task was solved, else 0; of a noisy task it is its coin.
     """
-    has_teams = any(task.num_agents > 1 for task in tasks)
-    going = [(task.label, make_env(task, has_teams)) for task in tasks]
+    has_teams = engine.has_teams and any(task.num_agents > 1 for task in tasks)
+    going = [(task.label, make_env(task, engine, has_teams)) for task in tasks]
     seeds = rng.integers(2**31, size=len(going))
     observations = [
         env.reset(seed=int(seed))[0] for (_, env), seed in zip(going, seeds, strict=True)

@@ -91,6 +91,6 @@ def active_features(observations: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def is_present(features: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether there is an agent at all, shape (n,): every agent sees the extractor, in column 0."""
+    """Whether an agent of a team is there, shape (n,): all of them see the extractor, column 0."""
     present: NDArray[np.bool_] = features[:, 0] != NOTHING_THERE
     return present

@@ -62,4 +62,6 @@ class Rollout:
         self.rewards[step] = rewards.repeat(seats)
         self.terminated[step] = terminated.repeat(seats)
         self.ended[step] = ended.repeat(seats)
-        self.is_step[step] = ~is_reset.repeat(seats) & is_present(features)
+        # One agent is always there, also where no machine is in its sight.
+        is_there = is_present(features) if seats > 1 else np.True_
+        self.is_step[step] = ~is_reset.repeat(seats) & is_there

@@ -21,7 +21,7 @@ def create_folder(out: Path | None, settings: TrainSettings) -> Path:
     """
     if out is None:
         now = datetime.now().strftime("%Y%m%d-%H%M%S")
-        out = Path("runs", f"assembly-lines-{settings.curriculum}-{now}")
+        out = Path("runs", f"{settings.engine}-{settings.curriculum}-{now}")
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
         raise FileExistsError(

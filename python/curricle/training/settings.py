@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 CurriculumName = Literal["learning-progress", "uniform"]
 TaskSet = Literal["default", "published"]
 Backend = Literal["shared", "local"]
+EngineName = Literal["assembly-lines", "mettagrid-assembly-lines"]
 
 
 class AgentSettings(BaseModel):
@@ -35,15 +36,17 @@ class TrainSettings(BaseModel):
     """A run of the training job.
 
     Attributes:
+        engine: who plays the tasks, by the name of its command.
         curriculum: how tasks are drawn.
-        tasks: "default" (one agent, chains of 1 to 4, all rooms) or "published" (one or two
-            agents, chains of 2 to 4, small and medium rooms).
+        tasks: "default" (one agent, chains of 1 to 4, rooms of 5x5 to 9x9 cells) or "published"
+            (chains of 2 to 4; one or two agents in small and medium rooms, in MettaGrid one agent
+            in rooms of 12x12 and 18x18 cells).
         backend: "shared" (worker processes share the session) or "local" (no shared memory, and
             four environments in the learner's process).
         processes: worker processes, one environment each, 1 to 256; 1 with ``backend="local"``.
         episodes: episodes in all, over all processes.
         impossible_ratio: share of tasks that nobody can solve, in [0, 1].
-        noisy_ratio: share of tasks whose reward is a coin's, in [0, 1].
+        noisy_ratio: share of tasks whose reward is a coin's, in [0, 1]; 0 in MettaGrid.
         seed: of the curriculum, the environments and the agent.
         pool_size: tasks that draws choose from at any time.
         agent: what the agent learns with.
@@ -51,6 +54,7 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    engine: EngineName = "assembly-lines"
     curriculum: CurriculumName = "learning-progress"
     tasks: TaskSet = "default"
     backend: Backend = "shared"

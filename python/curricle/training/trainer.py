@@ -17,6 +17,7 @@ from curricle.curriculum import Curriculum
 from curricle.training.agent import LinearActorCritic
 from curricle.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from curricle.training.curve import curve_points, write_curve
+from curricle.training.engine import engine_of
 from curricle.training.evaluation import evaluate, evaluation_tasks
 from curricle.training.features import active_features
 from curricle.training.rollout import Rollout
@@ -25,6 +26,8 @@ from curricle.training.stopping import StopRequest
 from curricle.training.workers import EnvFactory, local_envs, worker_envs
 
 _CURVE_POINTS = 30
+# An evaluation takes about as long as this many episodes of training.
+_LEAST_INTERVAL = 50
 _SECONDS_BETWEEN_UPDATES = 0.5
 # Episodes a task in the evaluation at the end.
 _FINAL_EPISODES = 4
@@ -56,9 +59,8 @@ class Result:
 
 def make_generator(settings: TrainSettings) -> AssemblyLinesTaskGenerator:
     """The tasks of a run."""
-    choices = AssemblyLinesTaskGenerator.Config
-    make = choices.published if settings.tasks == "published" else choices
-    config = make(impossible_ratio=settings.impossible_ratio, noisy_ratio=settings.noisy_ratio)
+    choices = engine_of(settings.engine).choices
+    config = choices(settings.tasks, settings.impossible_ratio, settings.noisy_ratio)
     return AssemblyLinesTaskGenerator(config)
 
 
@@ -118,6 +120,7 @@ def train(
         ValueError: the run has more episodes than that already.
         SessionError: the shared session cannot be made.
         ChildProcessError: a worker died.
+        ModuleNotFoundError: the engine is not installed.
     """
     with closing(make_curriculum(settings)) as curriculum:
         agent = LinearActorCritic(settings.agent)
@@ -130,7 +133,7 @@ def train(
             )
         run = _Run(settings, folder, curriculum, agent, rng, progress, evaluates)
         has_teams = max(make_generator(settings).config.num_agents) > 1
-        factory = EnvFactory(curriculum, has_teams)
+        factory = EnvFactory(curriculum, settings.engine, has_teams)
         is_local = settings.backend == "local"
         place = local_envs(factory) if is_local else worker_envs(factory, settings.processes)
         try:
@@ -162,6 +165,7 @@ class _Run:
         self.progress = progress
         self.evaluates = evaluates
         self._choices = make_generator(settings).config
+        self._engine = engine_of(settings.engine)
 
     def learn(self, envs: VectorEnv[Any, Any, Any], monitor: Monitor, stop: StopRequest) -> None:
         agent, rng, progress = self.agent, self.rng, self.progress
@@ -170,7 +174,7 @@ class _Run:
         # Agents of a team are rows of their own, those that a task does not have as well.
         seats = math.prod(envs.single_action_space.shape or ())
         rollout = Rollout(num_steps, envs.num_envs * seats)
-        interval = -(-num_episodes // _CURVE_POINTS)
+        interval = max(_LEAST_INTERVAL, -(-num_episodes // _CURVE_POINTS))
         next_point = (progress.episodes // interval + 1) * interval
         started = time.perf_counter() - progress.seconds
         last_shown = -_SECONDS_BETWEEN_UPDATES
@@ -220,7 +224,7 @@ class _Run:
     def evaluate_now(self) -> dict[str, float]:
         if not self.evaluates:
             return {}
-        return evaluate(self.agent, evaluation_tasks(self._choices), self.rng)
+        return evaluate(self.agent, evaluation_tasks(self._choices), self.rng, self._engine)
 
     def evaluate_finally(self) -> dict[str, float]:
         tasks = evaluation_tasks(self._choices)
@@ -228,7 +232,7 @@ class _Run:
             tasks += evaluation_tasks(self._choices, "impossible")
         if self._choices.noisy_ratio > 0.0:
             tasks += evaluation_tasks(self._choices, "noisy")
-        return evaluate(self.agent, tasks * _FINAL_EPISODES, self.rng)
+        return evaluate(self.agent, tasks * _FINAL_EPISODES, self.rng, self._engine)
 
     def save(self) -> None:
         write_curve(self.folder / "curve.csv", self.progress.curve)

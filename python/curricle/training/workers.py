@@ -8,9 +8,11 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
-from curricle.assembly_lines import AssemblyLinesConfig, AssemblyLinesEnv, AssemblyLinesParallelEnv
+from curricle.assembly_lines import AssemblyLinesConfig, AssemblyLinesParallelEnv
 from curricle.curriculum import Curriculum
 from curricle.envs import CurriculumEnv, CurriculumParallelEnv
+from curricle.training.engine import Engine, engine_of
+from curricle.training.settings import EngineName
 from curricle.training.stopping import signals_blocked
 from curricle.training.team import TeamEnv
 
@@ -20,9 +22,9 @@ AnyEnv = gym.Env[Any, Any]
 _LOCAL_ENVS = 4
 
 
-def make_env(task: AssemblyLinesConfig, has_teams: bool) -> AnyEnv:
+def make_env(task: AssemblyLinesConfig, engine: Engine, has_teams: bool) -> AnyEnv:
     """An environment that no curriculum counts, for tasks of one agent or of teams as well."""
-    return TeamEnv(AssemblyLinesParallelEnv(task)) if has_teams else AssemblyLinesEnv(task)
+    return TeamEnv(AssemblyLinesParallelEnv(task)) if has_teams else engine.make_env(task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,16 @@ class EnvFactory:
     """Makes a worker's environment; pickled to the worker, where it joins the session."""
 
     curriculum: Curriculum
+    engine: EngineName
     has_teams: bool
 
     def __call__(self) -> AnyEnv:
-        """An assembly-lines environment whose tasks the curriculum draws."""
+        """An environment whose tasks the curriculum draws."""
         if self.has_teams:
             team = AssemblyLinesParallelEnv()
             return TeamEnv(CurriculumParallelEnv(team, self.curriculum, per_label_metrics=False))
-        return CurriculumEnv(AssemblyLinesEnv(), self.curriculum, per_label_metrics=False)
+        env = engine_of(self.engine).make_env(None)
+        return CurriculumEnv(env, self.curriculum, per_label_metrics=False)
 
 
 @contextmanager

@@ -1,0 +1,162 @@
+"""What the commands of ``curricle train`` share: their options, the run, and its results."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from curricle.cli_errors import INTERRUPTED, one_line_errors
+from curricle.plots import draw_run
+from curricle.training.engine import engine_of
+from curricle.training.live import ConsoleMonitor, label_table
+from curricle.training.run_folder import create_folder, read_settings, write_settings
+from curricle.training.settings import CurriculumName, EngineName, TrainSettings
+from curricle.training.stopping import StopRequest
+from curricle.training.summary import summarise, write_summary
+from curricle.training.trainer import Result, train
+
+DEFAULTS = TrainSettings()
+
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=256,
+        help="Worker processes, one environment each.",
+        show_default=str(DEFAULTS.processes),
+    ),
+]
+Drawing = Annotated[
+    CurriculumName | None,
+    typer.Option(help="How tasks are drawn.", show_default=DEFAULTS.curriculum),
+]
+ImpossibleRatio = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Share of tasks that nobody can solve.",
+        show_default=str(DEFAULTS.impossible_ratio),
+    ),
+]
+Episodes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Episodes in all processes together.", show_default=str(DEFAULTS.episodes)
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=2**31 - 1,
+        help="Seed of curriculum, environments and agent.",
+        show_default=str(DEFAULTS.seed),
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        file_okay=False,
+        help="Folder for summary, curve, checkpoint and pictures; new or empty.",
+        show_default="runs/COMMAND-CURRICULUM-TIME",
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        help="Go on with the run in this folder; --episodes and --processes may be new.",
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
+
+
+def run_training(
+    engine: EngineName,
+    options: Mapping[str, object],
+    out: Path | None,
+    resume: Path | None,
+    debug: bool,
+) -> None:
+    """Runs a command of ``curricle train``.
+
+    Args:
+        engine: who plays the tasks; the name of the command.
+        options: settings by name, ``None`` where the option was not given.
+        out: the folder of a new run; ``None`` makes one.
+        resume: the folder of the run to go on with.
+        debug: let errors through with their trace.
+
+    Raises:
+        typer.Exit: with 1 after an error, with 130 if the run was interrupted.
+        typer.BadParameter: an option that a resumed run has its own value of.
+    """
+    changes = {name: value for name, value in options.items() if value is not None}
+    if resume is not None:
+        _refuse_changes_of_resumed_run(changes if out is None else {**changes, "out": out})
+    console = Console()
+    with one_line_errors(debug):
+        finished = _run({**changes, "engine": engine}, out, resume, console)
+    if not finished:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _refuse_changes_of_resumed_run(changes: dict[str, object]) -> None:
+    for name in sorted(changes.keys() - {"processes", "episodes"}):
+        option = "--" + name.replace("_", "-")
+        raise typer.BadParameter("the resumed run has its own", param_hint=f"'{option}'")
+
+
+def _run(
+    changes: dict[str, object], out: Path | None, resume: Path | None, console: Console
+) -> bool:
+    """Trains and writes the folder; ``False`` if the run was interrupted."""
+    settings = TrainSettings.model_validate(changes)
+    # Before anything is written: a missing engine leaves no folder behind.
+    engine_of(settings.engine)
+    if resume is None:
+        folder = create_folder(out, settings)
+    else:
+        folder = resume
+        begun = read_settings(folder)
+        if begun.engine != settings.engine:
+            raise ValueError(
+                f"the run in {folder} is one of {begun.engine}; "
+                f"go on with: curricle train {begun.engine} --resume {folder}"
+            )
+        settings = TrainSettings.model_validate(begun.model_dump() | changes)
+    stop = StopRequest()
+    with stop.on_signals():
+        with ConsoleMonitor(console, settings.episodes) as monitor:
+            result = train(settings, folder, monitor, stop, resume=resume is not None)
+        write_settings(folder, settings)
+        if not result.is_complete:
+            console.print(
+                f"stopped after {result.progress.episodes} of {settings.episodes} episodes; "
+                f"go on with: curricle train {settings.engine} --resume {folder}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            return False
+        _write_results(settings, result, folder, console)
+    return True
+
+
+def _write_results(settings: TrainSettings, result: Result, folder: Path, console: Console) -> None:
+    summary = summarise(settings, result)
+    write_summary(folder / "summary.json", summary)
+    title = f"{engine_of(settings.engine).title}, {settings.curriculum}"
+    draw_run(folder, result.progress.curve, title=title)
+    console.print(label_table(result.totals, result.success, max_rows=len(result.totals)))
+    console.print(
+        f"{summary['episodes']} episodes and {summary['env_steps']} steps in "
+        f"{summary['seconds']:.1f} s ({summary['steps_per_second']:.0f} steps/s); success "
+        f"{summary['success']:.2f}, least of a possible label {summary['least_success']:.2f}\n"
+        f"results in {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
