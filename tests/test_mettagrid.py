@@ -49,6 +49,7 @@ from curricle.training.features import active_features
 from curricle.training.rollout import Rollout
 from curricle.training.settings import AgentSettings, TrainSettings
 from curricle.training.trainer import make_generator
+from curricle.training.workers import EnvFactory
 
 COMMAND = [sys.executable, "-m", "curricle.cli", "train", "mettagrid-assembly-lines"]
 LIMIT = 100
@@ -142,6 +143,14 @@ class TestEngine:
         outcomes = [env.step(action)[1:4] for action in actions]
         assert outcomes[-1] == (1.0, True, False)
         assert set(outcomes[:-1]) == {(0.0, False, False)}
+
+    def test_a_heart_at_the_last_step_ends_the_episode_by_itself(self):
+        config = AssemblyLinesConfig(chain_length=1, seed=7)
+        actions, _ = working_shift(config, start_of(config, 3))
+        env = MettaGridLinesEnv(config.model_copy(update={"max_steps": len(actions)}))
+        env.reset(seed=3)
+        outcomes = [env.step(action)[1:4] for action in actions]
+        assert outcomes[-1] == (1.0, True, False)
 
     @pytest.mark.parametrize("chain_length", [1, 2])
     def test_no_order_solves_an_impossible_task(self, chain_length):
@@ -238,17 +247,25 @@ class TestConfigurations:
     def test_mettagrid_itself_plays_them(self, impossible, rewards):
         config = AssemblyLinesConfig(chain_length=2, seed=9, impossible=impossible)
         simulation = Simulation(mettagrid_config(config), seed=1)
-        column, row = next(
-            entry["location"] for entry in simulation.grid_objects().values() if "agent_id" in entry
-        )[:2]
-        actions, _ = working_shift(config, (row - 1) * config.width + column - 1)
+        agent = agent_of(simulation)
+        actions, _ = working_shift(config, (agent["r"] - 1) * config.width + agent["c"] - 1)
         for action in actions:
             assert not simulation.is_done()
-            ids = simulation.action_ids
-            simulation._c_sim.actions()[0] = ids[f"move_{SIDES[action]}"]
-            simulation.step()
+            move(simulation, action)
         assert simulation.episode_rewards.tolist() == [rewards]
         assert simulation.is_done() == (not impossible)
+
+    def test_a_hand_holds_one_item(self):
+        config = AssemblyLinesConfig(chain_length=1, seed=9)
+        simulation = Simulation(mettagrid_config(config), seed=1)
+        agent = agent_of(simulation)
+        cell = (agent["r"] - 1) * config.width + agent["c"] - 1
+        actions, _ = actions_to_use(build_layout(config), cell, 0)
+        held = []
+        for action in [*actions, actions[-1]]:
+            move(simulation, action)
+            held.append(sum(agent_of(simulation)["inventory"].values()))
+        assert held == [0] * (len(actions) - 1) + [1, 1]
 
     def test_a_curriculum_gives_them_to_an_environment_of_mettagrid(self):
         env = SimulationEnv()
@@ -269,6 +286,15 @@ class TestConfigurations:
             for label, label_scores in scores.items():
                 assert totals[label]["completions"] == len(label_scores)
                 assert totals[label]["score_sum"] == sum(label_scores)
+
+
+def agent_of(simulation):
+    return next(entry for entry in simulation.grid_objects().values() if "agent_id" in entry)
+
+
+def move(simulation, action):
+    simulation._c_sim.actions()[0] = simulation.action_ids[f"move_{SIDES[action]}"]
+    simulation.step()
 
 
 class SimulationEnv(gym.Env):
@@ -341,6 +367,13 @@ class TestTraining:
         impossible = [label for name, label in labels.items() if name.endswith("_IMPOSSIBLE")]
         assert sum(label["samples"] for label in impossible) > 0
         assert {(label["mean_reward"], label["success"]) for label in impossible} == {(0.0, 0.0)}
+
+    def test_the_workers_play_in_mettagrid(self):
+        with Curriculum(AssemblyLinesTaskGenerator(), pool_size=8) as curriculum:
+            env = EnvFactory(curriculum, "mettagrid-assembly-lines", has_teams=False)()
+            assert isinstance(env.unwrapped, MettaGridLinesEnv)
+            _, info = env.reset(seed=0)
+            assert info["curriculum/label"] == env.unwrapped.config.label
 
     def test_the_published_set_has_the_published_rooms(self):
         settings = TrainSettings(
