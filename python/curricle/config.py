@@ -114,6 +114,17 @@ class SessionConfig(BaseModel, ABC):
     def rules(self) -> Rules:
         """The rules that a session of this config follows."""
 
+    def statistics_rules(self) -> dict[str, Any]:
+        """What of the rules makes a task's statistics, for each algorithm alike."""
+        return {
+            "ema_alpha": self.task_tracker_ema_alpha,
+            "ema_timescale": self.ema_timescale,
+            "slow_timescale_factor": self.slow_timescale_factor,
+            "score_range": self.score_range,
+            "success_threshold": self.task_default_success_threshold,
+            "generator_type": self.task_default_generator_type,
+        }
+
     @model_validator(mode="after")
     def _pool_fits(self) -> Self:
         if self.num_active_tasks > self.max_memory_tasks:
@@ -270,10 +281,7 @@ class LearningProgressConfig(SessionConfig):
             and self.score_range is not None
         )
         return Rules(
-            ema_alpha=self.task_tracker_ema_alpha,
-            ema_timescale=self.ema_timescale,
-            slow_timescale_factor=self.slow_timescale_factor,
-            score_range=self.score_range,
+            **self.statistics_rules(),
             baseline="mean" if normalises else None,
             baseline_samples=self.baseline_samples,
             reweighting=self.early_progress_amplification,
@@ -287,8 +295,6 @@ class LearningProgressConfig(SessionConfig):
             min_samples=self.min_samples_for_lp,
             progress_floor=self.progress_smoothing,
             performance_bonus=self.performance_bonus_weight,
-            success_threshold=self.task_default_success_threshold,
-            generator_type=self.task_default_generator_type,
         )
 
     @classmethod
@@ -372,18 +378,13 @@ class NoiseAwareConfig(SessionConfig):
     def rules(self) -> Rules:
         """The rules that a session of this config follows."""
         return Rules(
-            ema_alpha=self.task_tracker_ema_alpha,
-            ema_timescale=self.ema_timescale,
-            slow_timescale_factor=self.slow_timescale_factor,
-            score_range=self.score_range,
+            **self.statistics_rules(),
             noise_deviations=self.noise_deviations,
             progress="noise-aware",
             floor=self.rand_task_rate,
             exploration=self.exploration_bonus,
             exploration_blend=1.0,
             min_samples=self.min_samples_for_lp,
-            success_threshold=self.task_default_success_threshold,
-            generator_type=self.task_default_generator_type,
         )
 
 
@@ -396,12 +397,7 @@ class UniformConfig(SessionConfig):
     def rules(self) -> Rules:
         """The rules that a session of this config follows."""
         return Rules(
-            ema_alpha=self.task_tracker_ema_alpha,
-            ema_timescale=self.ema_timescale,
-            slow_timescale_factor=self.slow_timescale_factor,
-            score_range=self.score_range,
+            **self.statistics_rules(),
             noise_deviations=self.noise_deviations,
             law="uniform",
-            success_threshold=self.task_default_success_threshold,
-            generator_type=self.task_default_generator_type,
         )

@@ -43,16 +43,11 @@ class CustomConfig(SessionConfig):
     def rules(self) -> Rules:
         """Rules that leave weights and learning progress to the caller."""
         return Rules(
-            ema_alpha=self.task_tracker_ema_alpha,
-            ema_timescale=self.ema_timescale,
-            slow_timescale_factor=self.slow_timescale_factor,
-            score_range=self.score_range,
+            **self.statistics_rules(),
             progress="given",
             floor=self.floor,
             # Until it is weighed, a new task is drawn like the one of the largest weight.
             exploration=_LARGEST,
-            success_threshold=self.task_default_success_threshold,
-            generator_type=self.task_default_generator_type,
         )
 
 

@@ -142,13 +142,35 @@ fn scale(rules: &Rules, seen: Seen) -> (f64, f64) {
     (lowest, if unit > 0.0 { 1.0 / unit } else { 0.0 })
 }
 
+/// Mean (EMA) and variance of a record's scores, in units of their range.
+#[inline(always)]
+fn scaled_moments(data: &TaskData, lowest: f64, per_unit: f64) -> (f64, f64) {
+    (
+        ((data.reward_ema - lowest) * per_unit).clamp(0.0, 1.0),
+        data.variance() * per_unit * per_unit,
+    )
+}
+
+/// |R(p_fast) - R(p_slow)| (Kanitscheider et al. 2021), in units of the range of scores.
+#[inline(always)]
+fn difference(rules: &Rules, data: &TaskData, per_unit: f64) -> f64 {
+    let raw = (shape(rules, data.p_fast) - shape(rules, data.p_slow)).abs();
+    // EMAs of z are without unit already.
+    if rules.score_range.is_some() {
+        raw
+    } else {
+        raw * per_unit
+    }
+}
+
 /// The evidence of a record that has scores, after another one that it does not have yet.
 fn evidence(rules: &Rules, data: &TaskData, score: f64, seen: Seen) -> f64 {
     let (lowest, per_unit) = scale(rules, seen);
+    let (mean, variance) = scaled_moments(data, lowest, per_unit);
     let past = Past {
         scores: data.completion_count,
-        mean: ((data.reward_ema - lowest) * per_unit).clamp(0.0, 1.0),
-        variance: data.variance() * per_unit * per_unit,
+        mean,
+        variance,
         step: rules.ema_alpha,
     };
     let x = ((score - lowest) * per_unit).clamp(0.0, 1.0);
@@ -164,29 +186,18 @@ pub fn learning_progress(rules: &Rules, data: &TaskData, seen: Seen) -> f64 {
         Progress::Given => return data.lp_score,
         Progress::Variance => data.variance() * per_unit * per_unit,
         Progress::NoiseAware => {
-            let raw = (data.p_fast - data.p_slow).abs();
+            let (mean, variance) = scaled_moments(data, lowest, per_unit);
             let of_difference = evidence::progress_of_difference(
-                if rules.score_range.is_some() {
-                    raw
-                } else {
-                    raw * per_unit
-                },
+                difference(rules, data, per_unit),
                 noise_deviation(rules, data, per_unit),
                 rules.noise_deviations,
-                ((data.reward_ema - lowest) * per_unit).clamp(0.0, 1.0),
-                data.variance() * per_unit * per_unit,
+                mean,
+                variance,
             );
             evidence::progress(data.evidence).max(of_difference)
         }
         Progress::Bidirectional => {
-            // LP = |R(p_fast) - R(p_slow)| (Kanitscheider et al. 2021).
-            let raw = (shape(rules, data.p_fast) - shape(rules, data.p_slow)).abs();
-            // EMAs of z are without unit already.
-            let raw = if rules.score_range.is_some() {
-                raw
-            } else {
-                raw * per_unit
-            };
+            let raw = difference(rules, data, per_unit);
             if rules.noise_deviations > 0.0 {
                 let noise = rules.noise_deviations * noise_deviation(rules, data, per_unit);
                 (raw - noise).max(NOISE_LEAK * raw)
@@ -195,11 +206,7 @@ pub fn learning_progress(rules: &Rules, data: &TaskData, seen: Seen) -> f64 {
             }
         }
     };
-    let zero = if rules.score_range.is_some() {
-        lowest
-    } else {
-        0.0
-    };
+    let zero = rules.score_range.map_or(0.0, |(lo, _)| lo);
     let bonus = rules.performance_bonus * (data.p_true - zero) * per_unit;
     (progress + bonus).max(rules.progress_floor)
 }
