@@ -40,6 +40,12 @@ pub fn check_label(label: &str) -> Result<()> {
     )))
 }
 
+/// What the counter of a label is marked with once the label is folded; never 0, which is no mark.
+#[inline]
+fn mark_of(serial: u64) -> u64 {
+    (1 + serial % (u64::MAX >> SAMPLE_BITS)) << SAMPLE_BITS
+}
+
 fn hash(label: &str) -> u64 {
     xxh3_64(label.as_bytes()) | 1
 }
@@ -107,6 +113,28 @@ impl Table {
         // Before the store that takes the place: one cut off in between has left it free.
         self.label_hashes()[number].publish(hash(label));
         words[0].publish((serial << 8) | label.len() as u64);
+    }
+
+    /// Number of a label's text, of all that were ever interned; 0 where there is none.
+    #[inline]
+    pub(crate) fn label_serial(&self, label: usize) -> u64 {
+        self.label_words(label)[0].get() >> 8
+    }
+
+    /// Counts a draw for the label that had this serial number, or for "other" if that label is
+    /// folded by now: its place may be another label's.
+    #[inline]
+    pub(crate) fn count_sample(&self, stripe: usize, label: usize, serial: u64) {
+        let word = self.sample_word(stripe, label);
+        let mark = mark_of(serial);
+        let mut count = word.get();
+        while count & !SAMPLES != mark {
+            match word.exchange(count, count + 1) {
+                Ok(_) => return,
+                Err(found) => count = found,
+            }
+        }
+        self.sample_word(stripe, self.other_label()).add(1);
     }
 
     /// Draws of tasks of a label in a stripe.
@@ -201,7 +229,7 @@ impl StructureGuard<'_> {
     pub(crate) fn fold(&self, label: usize) -> Result<()> {
         self.begin(Plan::Fold, 0, label);
         let table = self.table;
-        let serial = table.label_words(label)[0].get() >> 8;
+        let serial = table.label_serial(label);
         for stripe in 0..table.layout.stripes {
             table.lock_stripe(stripe)?.fold_label(label);
             // Without a serial the label is free already.
@@ -215,20 +243,86 @@ impl StructureGuard<'_> {
         Ok(())
     }
 
-    /// Moves the draws of a label to "other". Both counters may be counted up meanwhile; the serial
-    /// number of the label marks the one that was changed, so that a repetition does the rest.
+    /// Moves the draws of a label to "other", the former counter first: what is counted from then on
+    /// goes to "other" by itself. The mark tells which counter was changed, so that a repetition
+    /// does the rest.
     fn fold_samples(&self, stripe: usize, label: usize, serial: u64) {
-        // Never 0, which is no mark.
-        let mark = (1 + serial % (u64::MAX >> SAMPLE_BITS)) << SAMPLE_BITS;
+        let mark = mark_of(serial);
         let table = self.table;
         let moved = &table.header().intent.scheduled;
         let [from, to] = [label, table.other_label()].map(|label| table.sample_word(stripe, label));
-        if to.get() & !SAMPLES != mark {
-            moved.publish(from.get() & SAMPLES);
-            change(to, |word| mark | ((word & SAMPLES) + moved.get()));
+        let mut count = from.get();
+        while count & !SAMPLES != mark {
+            moved.publish(count & SAMPLES);
+            count = match from.exchange(count, mark) {
+                Ok(_) => break,
+                Err(found) => found,
+            };
         }
-        if from.get() & !SAMPLES != mark {
-            change(from, |word| mark | ((word & SAMPLES) - moved.get()));
+        change(to, |word| {
+            if word & !SAMPLES == mark {
+                word
+            } else {
+                mark | ((word & SAMPLES) + moved.get())
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::options::SessionOptions;
+    use crate::session::Session;
+    use crate::structure::NewTask;
+
+    fn create(session: &Session, task_id: i64, label: &str) -> usize {
+        let new = NewTask {
+            label: Some(label),
+            ..NewTask::default()
+        };
+        session.create(task_id, &new).unwrap();
+        session.table().find_label(label).unwrap() as usize
+    }
+
+    /// A session whose label "a" was drawn three times and then gave its place to "b"; the place
+    /// and the serial number of "a".
+    fn replaced() -> (Session, usize, u64) {
+        let session = Session::open(&SessionOptions {
+            capacity: Some(4),
+            max_labels: 1,
+            max_inactive_labels: 0,
+            ..SessionOptions::default()
+        })
+        .unwrap();
+        let place = create(&session, 1, "a");
+        let serial = session.table().label_serial(place);
+        for _ in 0..3 {
+            session.draw(None).unwrap();
         }
+        session.remove(1, true).unwrap();
+        assert_eq!(create(&session, 2, "b"), place);
+        (session, place, serial)
+    }
+
+    #[test]
+    fn draws_of_a_folded_label_move_to_other() {
+        let (session, place, _) = replaced();
+        let table = session.table();
+        assert_eq!(table.samples(place), 0);
+        assert_eq!(table.samples(table.other_label()), 3);
+    }
+
+    #[test]
+    fn a_draw_that_is_counted_after_the_fold_is_not_the_next_labels() {
+        let (session, place, serial) = replaced();
+        let table = session.table();
+        for stripe in 0..table.layout.stripes {
+            table.count_sample(stripe, place, serial);
+        }
+        let late = table.layout.stripes as u64;
+        assert_eq!(table.samples(place), 0);
+        assert_eq!(table.samples(table.other_label()), 3 + late);
+        table.count_sample(0, place, table.label_serial(place));
+        assert_eq!(table.samples(place), 1);
     }
 }

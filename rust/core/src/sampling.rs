@@ -216,13 +216,16 @@ impl Table {
     fn hand_out(&self, slot: usize) -> Option<Ticket> {
         let record = self.record(slot);
         let tenant = record.tenant();
+        let label = tenant.label as usize;
+        // Before the tenant is scheduled: it proves that the label is in use until then.
+        let serial = self.label_serial(label);
         let stripe = self.layout.stripe_of(slot);
         let completions = self.totals(stripe).read(completions);
         let tick = (completions + 1) * self.layout.stripes as u64;
         if !tenant.live || !record.schedule(tenant.generation, tick) {
             return None;
         }
-        self.sample_word(stripe, tenant.label as usize).add(1);
+        self.count_sample(stripe, label, serial);
         Some(Ticket {
             task_id: tenant.task_id,
             slot: u32::try_from(slot).expect("slots are below 2^26"),
