@@ -277,6 +277,22 @@ class Session:
     def clear(self) -> None: ...
     def set_label(self, task_id: int, label: str | None) -> None: ...
     def label(self, task_id: int) -> str | None: ...
+    def limit_share(self, label: str, least: float = 0.0, most: float = 1.0) -> None:
+        """Limits the share of the draws that the tasks of a label get; 0 and 1 take limits off.
+
+        Every process follows them from its next draw on. They are kept in units of 1e-9, and the
+        label is not folded into "other" while it has them.
+
+        Raises:
+            ValueError: not 0 <= least <= most <= 1, or least shares that add up to more than 1.
+            CapacityError: the table of labels is full.
+        """
+    def share_limits(self) -> dict[str, tuple[float, float]]:
+        """The labels that have limits: the least and the most share of the draws."""
+    def limited_shares(self) -> dict[str | None, tuple[float, float]]:
+        """The shares of draws of labels that have limits and tasks, and (None) of all other tasks
+        together: by the law alone, and under the limits. Empty where no label has limits.
+        """
 
     # Records.
     def read(self, task_id: int) -> TaskData | None: ...

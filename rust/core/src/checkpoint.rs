@@ -14,6 +14,7 @@ use crate::commit::{Change, Old};
 use crate::error::{Error, Result};
 use crate::labels::OTHER;
 use crate::layout::MAX_PATH_BYTES;
+use crate::limits::check_limits;
 use crate::plausible::{Sums, check_score_range};
 use crate::progress::{self, check_baseline};
 use crate::record::{MAX_COUNT, check_record};
@@ -109,6 +110,7 @@ impl Saved {
             of_labels.add_scheduled(label.samples);
         }
         of_labels.add_scheduled(self.samples_without_label);
+        check_limits(self.labels.iter().map(|label| label.limits)).or_else(refuse)?;
         sums.check()
             .and_then(|()| of_labels.check())
             .or_else(refuse)
@@ -205,6 +207,7 @@ impl Table {
                         text: self.label_text(number)?,
                         retired: tally.retired,
                         samples: *samples,
+                        limits: self.label_limits()[number].get(),
                     })
                 })
                 .collect(),
@@ -300,7 +303,9 @@ impl StructureGuard<'_> {
             numbers.insert(label.number, number);
             stripes[0].set_retired(number as usize, label.retired);
             table.sample_word(0, number as usize).set(label.samples);
+            table.label_limits()[number as usize].set(label.limits);
         }
+        self.note_limits();
         // A table with fewer stripes keeps what the others have retired in its first ones.
         let mut of_stripes = vec![Retired::default(); stripes.len()];
         for (at, retired) in saved.retired.iter().enumerate() {

@@ -15,7 +15,7 @@ use crate::rules::{RULES_WORDS, Rules};
 use crate::tally::{Live, Retired, TALLY_WORDS, Tally};
 
 /// Version of the file.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// "CURRICKP".
 const MAGIC: u64 = u64::from_le_bytes(*b"CURRICKP");
 pub(crate) const NAME_WORDS: usize = 4;
@@ -23,14 +23,16 @@ const HEAD_WORDS: usize = 3;
 /// Words of seed, number and state of streams, score range, late reports and samples without a
 /// label.
 const STATE_WORDS: usize = 2 + 4 + 2 + 2;
-/// Words of a label: number, length, text, totals, samples.
-const SAVED_LABEL_WORDS: usize = 2 + (LABEL_WORDS - 1) + TALLY_WORDS + 1;
+/// Words of a label: number, length, text, totals, samples, limits.
+const SAVED_LABEL_WORDS: usize = 2 + (LABEL_WORDS - 1) + TALLY_WORDS + 2;
 
 pub(crate) struct Label {
     pub(crate) number: u32,
     pub(crate) text: String,
     pub(crate) retired: Retired,
     pub(crate) samples: u64,
+    /// Limits of its share.
+    pub(crate) limits: u64,
 }
 
 /// What a file holds.
@@ -81,7 +83,7 @@ impl Saved {
                     .map(|c| u64::from_le_bytes(*c)),
             );
             words.extend(retired_words(label.retired));
-            words.push(label.samples);
+            words.extend([label.samples, label.limits]);
         }
         words.push(self.records.len() as u64);
         for (slot, data) in &self.records {
@@ -183,6 +185,7 @@ impl Label {
             text,
             retired: Tally::from_words(&words.array()?).retired,
             samples: words.one()?,
+            limits: words.one()?,
         })
     }
 }

@@ -32,6 +32,12 @@ pub enum Error {
     /// A draw from a table without tasks.
     #[error("there is no task to draw: create tasks first")]
     Empty,
+    /// A draw from a table all of whose tasks have a banned label.
+    #[error(
+        "no task may be drawn: every label that has tasks is banned; allow one of them more than \
+         a share of 0, or create tasks of another label"
+    )]
+    Banned,
     /// A session that cannot be created, attached or trusted.
     #[error("{0}")]
     Session(String),

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
 use crate::layout::{LABEL_WORDS, MAX_LABEL_BYTES};
+use crate::limits::{self, Limits};
 use crate::record::LABEL_RANGE;
 use crate::structure::{Plan, StructureGuard};
 use crate::sync::fence;
@@ -151,16 +152,15 @@ impl Table {
         if wanted.iter().all(|label| self.find_label(label).is_some()) {
             return Ok(());
         }
-        let is_inactive = |label: usize| self.fold_label(label).live.tasks == 0;
         let missing = wanted
             .iter()
             .filter(|label| match self.find_label(label) {
-                Some(number) => is_inactive(number as usize),
+                Some(number) => self.is_inactive(number as usize),
                 None => true,
             })
             .count();
         let room = (1..self.other_label())
-            .filter(|&label| is_inactive(label))
+            .filter(|&label| self.is_inactive(label))
             .take(missing)
             .count();
         if room < missing {
@@ -171,7 +171,13 @@ impl Table {
         Ok(())
     }
 
+    /// Whether a label may be folded: it has neither tasks nor limits.
+    fn is_inactive(&self, label: usize) -> bool {
+        self.label_limits()[label].get() == 0 && self.fold_label(label).live.tasks == 0
+    }
+
     pub(crate) fn free_label(&self, number: usize) {
+        self.label_limits()[number].set(0);
         self.label_hashes()[number].publish(0);
         self.label_words(number)[0].publish(0);
     }
@@ -203,6 +209,46 @@ impl StructureGuard<'_> {
         Ok(u32::try_from(number).expect("at most 2^16 labels"))
     }
 
+    /// Limits the share of the draws that a label gets; the label is interned if it is new.
+    ///
+    /// # Errors
+    /// `Value` for limits that are none, or least shares that add up to more than 1; `Labels`.
+    pub fn set_limits(&self, label: &str, new: Limits) -> Result<()> {
+        let word = new.validate()?.to_word();
+        let table = self.table;
+        let words = table.label_limits();
+        let known = table.find_label(label).map(|number| number as usize);
+        let others = words
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| Some(*number) != known);
+        limits::check_sum(others.map(|(_, word)| word.get()).chain([word])).map_err(|sum| {
+            Error::Value(format!(
+                "{sum} with least = {:?} for {label:?}: they are at most 1; take a smaller share, \
+                 or lower another label's",
+                new.least
+            ))
+        })?;
+        let limited = &table.header().limited;
+        if new != Limits::NONE {
+            // First, so that nobody passes limits by that are there.
+            limited.publish(1);
+        } else if known.is_none() {
+            return check_label(label);
+        }
+        let number = self.intern(Some(label))? as usize;
+        words[number].publish(word);
+        self.note_limits();
+        Ok(())
+    }
+
+    /// Lets draws pass limits by where there are none.
+    pub(crate) fn note_limits(&self) {
+        let table = self.table;
+        let any = table.label_limits().iter().any(|word| word.get() != 0);
+        table.header().limited.publish(any.into());
+    }
+
     /// Folds the oldest labels without live tasks into "other": those beyond the number to be
     /// retained, and at least one where there is any, since keeping it would refuse a new label.
     fn fold_inactive(&self) -> Result<()> {
@@ -210,7 +256,7 @@ impl StructureGuard<'_> {
         // A label whose first task came in a commit that was cut off is in use.
         table.finish_commits()?;
         let mut inactive: Vec<usize> = (1..table.other_label())
-            .filter(|&label| table.fold_label(label).live.tasks == 0)
+            .filter(|&label| table.is_inactive(label))
             .collect();
         inactive.sort_by_key(|&label| table.label_words(label)[0].get());
         let retained =

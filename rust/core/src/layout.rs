@@ -1,7 +1,7 @@
 //! Where everything lies in a session's memory.
 //!
 //! ```text
-//! preamble | header | stripes | label names | label hashes | tallies of labels | samples of labels
+//! preamble | header | stripes | label names | label hashes | label limits | tallies of labels | samples of labels
 //!          | index heads | free-slot bits | block weights | block counts | drawn words | LP words | records | open tickets
 //! ```
 //!
@@ -18,7 +18,7 @@ use crate::tally::TALLY_WORDS;
 use crate::words::Word;
 
 /// Version of everything in this file; sessions carry it.
-pub const LAYOUT_VERSION: u64 = 3;
+pub const LAYOUT_VERSION: u64 = 4;
 /// Most tasks that a session can hold.
 pub const MAX_CAPACITY: usize = 1 << 26;
 /// Most labels that a session can hold.
@@ -59,6 +59,8 @@ pub struct Header {
     pub max_inactive_labels: Word,
     /// Seed of the session's streams.
     pub seed: Word,
+    /// 0 while no label has limits.
+    pub limited: Word,
     /// What the session is for, in the words of its maker, zero-padded.
     pub content: [Word; MAX_CONTENT_BYTES / 8],
     /// The rules.
@@ -211,6 +213,8 @@ pub struct Layout {
     pub label_names_at: usize,
     /// Offset of the labels' hashes.
     pub label_hashes_at: usize,
+    /// Offset of the limits of the labels' shares.
+    pub label_limits_at: usize,
     /// Offset of the labels' totals, stripe by stripe.
     pub label_totals_at: usize,
     /// Offset of the labels' sample counters, stripe by stripe.
@@ -256,6 +260,7 @@ impl Layout {
         let stripes_at = region(stripes * size_of::<Stripe>());
         let label_names_at = region(labels * LABEL_WORDS * 8);
         let label_hashes_at = region(labels * 8);
+        let label_limits_at = region(labels * 8);
         let label_totals_at = region(stripes * labels * LABEL_TALLY_WORDS * 8);
         let label_samples_at = region(stripes * labels * 8);
         let heads_at = region(shape.capacity * 8);
@@ -278,6 +283,7 @@ impl Layout {
             stripes_at,
             label_names_at,
             label_hashes_at,
+            label_limits_at,
             label_totals_at,
             label_samples_at,
             heads_at,

@@ -24,6 +24,8 @@ mod label_changes;
 mod labels;
 pub mod latch;
 pub mod layout;
+mod limited_draws;
+pub mod limits;
 mod link;
 mod local_fork;
 pub mod lock;
@@ -54,6 +56,7 @@ pub mod words;
 
 pub use error::{Error, Result};
 pub use interrupt::set_interrupt_check;
+pub use limits::Limits;
 pub use options::SessionOptions;
 pub use record::TaskData;
 pub use rules::Rules;

@@ -8,6 +8,7 @@ use crate::commit::{LIVE, MOST_COMPLETIONS, WEIGHT, completions, completions_of}
 use crate::error::{Error, Result};
 use crate::huge::with_room;
 use crate::layout::MAX_STRIPES;
+use crate::limited_draws::pick_from;
 use crate::rules::Law;
 use crate::stream::Stream;
 use crate::sync::spin_loop;
@@ -24,7 +25,7 @@ const IDS_AT_ONCE: usize = 32;
 
 /// What a draw is proportional to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum By {
+pub(crate) enum By {
     Weight,
     Count,
 }
@@ -72,7 +73,7 @@ impl Table {
     /// One slot by weight or by count. `None` if there is nothing to draw from, or if updates in
     /// flight spoiled the scan (`Some(None)`).
     #[inline]
-    fn pick(&self, stream: &mut Stream, by: By) -> Option<Option<usize>> {
+    pub(crate) fn pick(&self, stream: &mut Stream, by: By) -> Option<Option<usize>> {
         let mut sums = [0_u64; MAX_STRIPES];
         let mut total = 0_u128;
         for (stripe, sum) in sums.iter_mut().enumerate().take(self.layout.stripes) {
@@ -108,9 +109,24 @@ impl Table {
         Some(slot)
     }
 
-    /// One slot by the law of the session; the outer `None` for an empty table.
+    /// One slot by the law of the session and the limits of labels; the outer `None` where no
+    /// task may be drawn.
     #[inline]
     fn propose(
+        &self,
+        stream: &mut Stream,
+        moments: &mut Option<(f64, f64)>,
+    ) -> Option<Option<usize>> {
+        if self.has_limits() {
+            self.propose_limited(stream)
+        } else {
+            self.propose_by_law(stream, moments)
+        }
+    }
+
+    /// One slot by the law of the session alone; the outer `None` for an empty table.
+    #[inline]
+    pub(crate) fn propose_by_law(
         &self,
         stream: &mut Stream,
         moments: &mut Option<(f64, f64)>,
@@ -148,17 +164,17 @@ impl Table {
 
     /// One slot from a copy of the whole distribution.
     #[cold]
-    fn pick_exactly(&self, stream: &mut Stream, with_floor: bool) -> Option<Option<usize>> {
-        let (slots, shares) = self.shares(with_floor);
-        let last = slots.last()?;
-        let mut target = stream.next_f64() * shares.iter().sum::<f64>();
-        for (slot, share) in slots.iter().zip(&shares) {
-            if target < *share {
-                return Some(Some(*slot));
-            }
-            target -= share;
-        }
-        Some(Some(*last))
+    pub(crate) fn pick_exactly(
+        &self,
+        stream: &mut Stream,
+        with_floor: bool,
+    ) -> Option<Option<usize>> {
+        let (slots, shares) = if with_floor {
+            self.shares()
+        } else {
+            self.shares_by_law(false)
+        };
+        pick_from(stream, &slots, &shares).map(Some)
     }
 
     /// Draws one task and counts it as scheduled.
@@ -191,6 +207,7 @@ impl Table {
             attempts += 1;
             let slot = match proposed {
                 None if self.is_empty_for_good()? => return Err(Error::Empty),
+                None if self.is_banned_for_good()? => return Err(Error::Banned),
                 // Empty for a moment, while everything was replaced, or spoiled by an update.
                 None | Some(None) => continue,
                 Some(Some(slot)) => slot,
@@ -208,6 +225,22 @@ impl Table {
         Ok(self.is_empty() && {
             let _structure = self.lock_structure()?;
             self.is_empty()
+        })
+    }
+
+    /// Whether no task may be drawn, also after whoever changes limits or tasks is through.
+    #[cold]
+    fn is_banned_for_good(&self) -> Result<bool> {
+        let is_banned = || {
+            self.limited_shares()
+                .iter()
+                .map(|set| set.share)
+                .sum::<f64>()
+                == 0.0
+        };
+        Ok(self.has_limits() && is_banned() && {
+            let _structure = self.lock_structure()?;
+            !self.is_empty() && is_banned()
         })
     }
 
@@ -242,7 +275,7 @@ impl Table {
     /// # Errors
     /// `Value` where fewer than `n` tasks have a positive probability.
     pub fn draw_distinct(&self, stream: &mut Stream, n: usize) -> Result<Vec<Ticket>> {
-        let (slots, shares) = self.shares(true);
+        let (slots, shares) = self.shares();
         let possible = shares.iter().filter(|share| **share > 0.0).count();
         if possible < n {
             return Err(Error::Value(format!(
@@ -324,10 +357,19 @@ impl Table {
         }
     }
 
-    /// Live slots, in order, and the exact distribution over them (with or without its uniform
-    /// floor).
+    /// Live slots, in order, and the exact distribution over them.
     #[must_use]
-    pub fn shares(&self, with_floor: bool) -> (Vec<usize>, Vec<f64>) {
+    pub fn shares(&self) -> (Vec<usize>, Vec<f64>) {
+        let (slots, mut shares) = self.shares_by_law(true);
+        if self.has_limits() {
+            self.limit(&slots, &mut shares);
+        }
+        (slots, shares)
+    }
+
+    /// Live slots, in order, and what the law alone makes of them (with or without its uniform
+    /// floor).
+    pub(crate) fn shares_by_law(&self, with_floor: bool) -> (Vec<usize>, Vec<f64>) {
         let live = self.len();
         let (mut slots, mut shares) = (with_room(live), with_room(live));
         self.weigh_live(|slot, weight| {
@@ -341,6 +383,11 @@ impl Table {
     /// The tasks, in order of their slots, and the exact distribution that draws follow.
     #[must_use]
     pub fn distribution(&self) -> (Vec<i64>, Vec<f64>) {
+        if self.has_limits() {
+            let (slots, shares) = self.shares();
+            let id = |slot: &usize| self.record(*slot).tenant().task_id;
+            return (slots.iter().map(id).collect(), shares);
+        }
         let live = self.len();
         let (mut ids, mut shares) = (with_room(live), with_room(live));
         let (mut slots, mut waiting) = ([0; IDS_AT_ONCE], 0);

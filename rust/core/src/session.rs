@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 use crate::layout::{Header, Layout, MAX_CONTENT_BYTES, Shape};
+use crate::limited_draws::{Labels, LimitedShare};
+use crate::limits::Limits;
 use crate::local_fork::LocalLocks;
 use crate::options::{SessionOptions, column_names, content_of, rules_of, shape_of};
 use crate::own_stream::OwnStream;
@@ -234,6 +236,42 @@ impl Session {
         } else {
             Err(Error::UnknownTask(task_id))
         }
+    }
+
+    /// Limits the share of the draws that the tasks of a label get, from the next draw of any
+    /// process on.
+    ///
+    /// # Errors
+    /// `Value` for limits that are none, or least shares that add up to more than 1; `Labels`,
+    /// `LockTimeout`, `Session`.
+    pub fn limit_share(&self, label: &str, limits: Limits) -> Result<()> {
+        self.table.enter()?;
+        self.table.lock_structure()?.set_limits(label, limits)
+    }
+
+    /// The labels that have limits.
+    #[must_use]
+    pub fn share_limits(&self) -> Vec<(String, Limits)> {
+        let table = &self.table;
+        let text = |(label, limits)| Some((table.label_text(label)?, limits));
+        table.beside_loads(|| table.limited_labels().filter_map(text).collect())
+    }
+
+    /// What limits make of the shares of draws: each label that has limits and tasks, and (`None`)
+    /// all other tasks together, with its share by the law alone and under the limits. Nothing
+    /// where no label has limits.
+    #[must_use]
+    pub fn limited_shares(&self) -> Vec<(Option<String>, (f64, f64))> {
+        let table = &self.table;
+        let shares = table.beside_loads(|| table.limited_shares());
+        let with_text = |set: LimitedShare| {
+            let text = match set.labels {
+                Labels::One(label) => Some(table.label_text(label)?),
+                Labels::Unlimited => None,
+            };
+            (set.tasks > 0.0).then_some((text, (set.by_law, set.share)))
+        };
+        shares.into_iter().filter_map(with_text).collect()
     }
 
     /// A task's record.

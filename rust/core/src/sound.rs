@@ -5,11 +5,13 @@ use crate::commit::LIVE;
 use crate::error::{Error, Result};
 use crate::labels::OTHER;
 use crate::layout::{MAX_LABEL_BYTES, MAX_PATH_BYTES};
+use crate::limits::check_limits;
 use crate::link::Link;
 use crate::plausible::{Sums, check_score_range};
 use crate::structure::Plan;
 use crate::table::Table;
 use crate::tally::{Tally, fixed_weight};
+use crate::words::Word;
 
 /// Bounds of the live part of totals that nobody makes anew.
 const MAX_PROGRESS_SUM: u128 = 1 << 80;
@@ -48,6 +50,8 @@ impl Table {
                 format!("label {label} has {length} bytes")
             })?;
         }
+        check_limits(self.label_limits().iter().map(Word::get))
+            .map_err(|reason| damaged(&reason))?;
         let labels = header.intent.next_label.get();
         // Each has its number beside its length.
         hold(labels >> 55 == 0, || format!("{labels} labels were made"))?;

@@ -344,6 +344,8 @@ impl StructureGuard<'_> {
         for label in 1..table.other_label() {
             table.free_label(label);
         }
+        table.label_limits()[table.other_label()].set(0);
+        self.note_limits();
         Ok(guards)
     }
 }

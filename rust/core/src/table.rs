@@ -36,6 +36,7 @@ struct Parts {
     stripes: &'static [Stripe],
     label_names: &'static [Word],
     label_hashes: &'static [Word],
+    label_limits: &'static [Word],
     label_totals: &'static [Word],
     label_samples: &'static [Word],
     open_tickets: &'static [Word],
@@ -63,6 +64,7 @@ impl Parts {
             stripes: part(mapping, layout.stripes_at, layout.stripes),
             label_names: words(layout.label_names_at, layout.labels * LABEL_WORDS),
             label_hashes: words(layout.label_hashes_at, layout.labels),
+            label_limits: words(layout.label_limits_at, layout.labels),
             label_totals: words(layout.label_totals_at, labels * LABEL_TALLY_WORDS),
             label_samples: words(layout.label_samples_at, labels),
             open_tickets: words(layout.open_tickets_at, OPEN_TICKETS),
@@ -196,6 +198,12 @@ impl Table {
     /// Hashes of the labels' texts, 0 for a free one.
     pub fn label_hashes(&self) -> &[Word] {
         self.parts.label_hashes
+    }
+
+    /// Limits of the labels' shares, 0 for none.
+    #[inline]
+    pub fn label_limits(&self) -> &[Word] {
+        self.parts.label_limits
     }
 
     /// The ring of open tickets: serial number and, in the lowest bit, whether it is open.

@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use curricle_core::layout::{Header, Layout, Shape, Stripe};
 use curricle_core::segment::{Mode, Place};
 use curricle_core::tally::TALLY_WORDS;
-use curricle_core::{Session, SessionOptions};
+use curricle_core::{Limits, Session, SessionOptions};
 
 use super::checkpoint::HEAD_WORDS;
 use super::edits::{bytes_of, without_zeros, words_of};
@@ -24,6 +24,8 @@ const SMALLEST: Shape = Shape {
 const TASK: i64 = 0x7461_736b;
 const PROGRESS: f64 = 0.123_456_789;
 const COMPLETIONS: u64 = 0x6d61_6e79;
+// Of its label: a quarter to three quarters of the draws.
+const LIMITS: u64 = (250_000_000 << 32) | 250_000_000;
 
 /// An input of the corpus.
 pub struct Seed {
@@ -67,6 +69,11 @@ fn of_one_task(options: &SessionOptions) -> Session {
     session.set_label(TASK, Some("a")).expect("room");
     let mut data = session.read(TASK).expect("the task");
     data.completion_count = COMPLETIONS;
+    let limits = Limits {
+        least: 0.25,
+        most: 0.75,
+    };
+    session.limit_share("a", limits).expect("limits");
     // It would be another one each time.
     data.creation_time = 0.0;
     session.write(&data, Some("a")).expect("numbers in range");
@@ -220,6 +227,11 @@ pub fn segment_seeds() -> Vec<Seed> {
             Some("tasks add up"),
         ),
         seed(
+            "limits_upside_down",
+            cut(&with(&valid, LIMITS, LIMITS << 2)),
+            Some("limits"),
+        ),
+        seed(
             "scores_upside_down",
             of_header(offset_of!(Header, score_range), 1e300_f64.to_bits()),
             Some("scores from"),
@@ -291,6 +303,7 @@ pub fn checkpoint_seeds() -> Vec<Seed> {
             identity + 1,
             "has no label",
         ),
+        refused("limits_upside_down", LIMITS, LIMITS << 2, "limits"),
         refused("progress_too_large", progress, 1e300_f64.to_bits(), "LP 1"),
         refused(
             "more_than_any_session",

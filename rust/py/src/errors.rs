@@ -46,7 +46,7 @@ pub fn to_python(error: Error) -> PyErr {
         Error::Value(_) => PyValueError::new_err(message),
         Error::Capacity { .. } | Error::Labels { .. } => python::CapacityError::new_err(message),
         Error::UnknownTask(_) => python::UnknownTaskError::new_err(message),
-        Error::Empty => python::EmptyTableError::new_err(message),
+        Error::Empty | Error::Banned => python::EmptyTableError::new_err(message),
         Error::Session(_) => python::SessionError::new_err(message),
         Error::LockTimeout { .. } => python::LockTimeoutError::new_err(message),
         Error::Interrupted => {

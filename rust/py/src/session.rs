@@ -1,11 +1,12 @@
 //! The table of one session.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::path::PathBuf;
 
 use curricle_core::episode_ends::Eviction;
 use curricle_core::segment::{Mode, Opened, Place};
-use curricle_core::{Error, NewTask, Session as Core, SessionOptions};
+use curricle_core::{Error, Limits, NewTask, Session as Core, SessionOptions};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyRuntimeWarning, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -334,6 +335,37 @@ impl Session {
     fn set_label(&self, py: Python<'_>, task_id: TaskId, label: Option<Label>) -> PyResult<()> {
         let label = label.map(|label| label.0);
         detached(py, || self.core.set_label(task_id.0, label.as_deref()))
+    }
+
+    /// Limits the share of the draws that the tasks of a label get; 0 and 1 take limits off.
+    ///
+    /// Every process follows them from its next draw on. They are kept in units of 1e-9, and the
+    /// label is not folded into "other" while it has them.
+    ///
+    /// Raises:
+    ///     ValueError: not 0 <= least <= most <= 1, or least shares that add up to more than 1.
+    ///     CapacityError: the table of labels is full.
+    #[pyo3(signature = (label, least = 0.0, most = 1.0))]
+    fn limit_share(&self, py: Python<'_>, label: Label, least: f64, most: f64) -> PyResult<()> {
+        let limits = Limits { least, most };
+        detached(py, || self.core.limit_share(&label.0, limits))
+    }
+
+    /// The labels that have limits: the least and the most share of the draws.
+    fn share_limits(&self) -> PyResult<BTreeMap<String, (f64, f64)>> {
+        let pair = |(label, Limits { least, most })| (label, (least, most));
+        Ok(self
+            .opened()?
+            .share_limits()
+            .into_iter()
+            .map(pair)
+            .collect())
+    }
+
+    /// The shares of draws of labels that have limits and tasks, and (None) of all other tasks
+    /// together: by the law alone, and under the limits. Empty where no label has limits.
+    fn limited_shares(&self) -> PyResult<HashMap<Option<String>, (f64, f64)>> {
+        Ok(self.opened()?.limited_shares().into_iter().collect())
     }
 
     /// The label of a task, None for none; UnknownTaskError if the task is unknown.

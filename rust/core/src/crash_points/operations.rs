@@ -1,7 +1,8 @@
 //! What is killed: every kind of change, on small sessions.
 
 use super::memory::Memory;
-use super::settings::{EMPTY, FULL, ONE, ROOMY, SOME, Setting, WIDE, create, draw};
+use super::settings::{EMPTY, FULL, LIMITED, ONE, ROOMY, SOME, Setting, WIDE, create, draw, limit};
+use crate::limits::Limits;
 
 pub type Act = fn(&Memory);
 
@@ -63,6 +64,18 @@ fn fold(memory: &Memory) {
 fn intern(memory: &Memory) {
     let structure = memory.session.table().lock_structure().unwrap();
     structure.intern(Some("c")).unwrap();
+}
+
+fn limit_known(memory: &Memory) {
+    limit(&memory.session, "b", 0.25);
+}
+
+fn limit_unknown(memory: &Memory) {
+    limit(&memory.session, "c", 0.25);
+}
+
+fn lift_limits(memory: &Memory) {
+    memory.session.limit_share("b", Limits::NONE).unwrap();
 }
 
 fn create_newly_labelled(memory: &Memory) {
@@ -241,6 +254,16 @@ pub const OPERATIONS: &[Operation] = &[
         loose: &[],
     },
     whole("fold a label", SOME, fold),
+    whole("limit a label", SOME, limit_known),
+    whole("limit a limited label", LIMITED, limit_known),
+    Operation {
+        name: "limit a new label, label table full",
+        setting: SOME,
+        run: limit_unknown,
+        parts: &[fold, intern, limit_unknown],
+        loose: &[],
+    },
+    whole("lift limits", LIMITED, lift_limits),
     whole("set LP", SOME, |memory| {
         memory.session.set_lp(1, 0.5).unwrap()
     }),
@@ -302,8 +325,10 @@ pub const OPERATIONS: &[Operation] = &[
         loose: &["scheduled", "last scheduled", "draws"],
     },
     whole("clear", SOME, clear),
+    whole("clear with limits", LIMITED, clear),
     // Whoever comes next loads the file once more.
     whole("load", SOME, load),
+    whole("load over limits", LIMITED, load),
     whole("verify", WIDE, |memory| {
         memory.session.verify().unwrap();
     }),

@@ -1,6 +1,7 @@
 //! The sessions that changes start from.
 
 use super::memory::Memory;
+use crate::limits::Limits;
 use crate::options::SessionOptions;
 use crate::rules::Rules;
 use crate::segment::Place;
@@ -146,4 +147,19 @@ pub fn save_another(path: &std::path::Path) {
     memory.session.create(8, &labelled("x")).unwrap();
     memory.session.update(8, -2.0, 5).unwrap();
     memory.session.save(path).unwrap();
+}
+
+/// As [`SOME`], with limits on the label without tasks.
+pub const LIMITED: Setting = Setting {
+    capacity: SOME.capacity,
+    make: |session| {
+        let tickets = (SOME.make)(session);
+        limit(session, "b", 0.125);
+        tickets
+    },
+};
+
+pub fn limit(session: &Session, label: &str, least: f64) {
+    let limits = Limits { least, most: 0.5 };
+    session.limit_share(label, limits).unwrap();
 }

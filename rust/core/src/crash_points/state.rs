@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::limits::Limits;
 use crate::record::TaskData;
 use crate::session::Session;
 use crate::totals::Totals;
@@ -21,6 +22,7 @@ pub struct Whole {
     pub totals: Totals,
     pub labels: BTreeMap<String, Totals>,
     pub interned: BTreeSet<String>,
+    pub limits: Vec<(String, Limits)>,
 }
 
 /// A record without what is looked at elsewhere, with a time that two runs have in common, and
@@ -87,11 +89,14 @@ impl State {
         for text in texts.into_iter().flatten() {
             assert!(interned.insert(text.clone()), "label {text} twice");
         }
+        let limits = session.share_limits();
+        assert!(limits.is_empty() || session.table().has_limits());
         let whole = Whole {
             tasks,
             totals,
             labels,
             interned,
+            limits,
         };
         Self { whole, words }
     }
