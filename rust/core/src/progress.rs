@@ -17,7 +17,7 @@ pub const BASELINE_CAP: f64 = 0.75;
 pub const NOISE_LEAK: f64 = 1.0 / 256.0;
 
 /// Weight of a task that never succeeds, by which it is tried again, on the scale of the noise-aware
-/// learning progress. Squared, so is its success rate: half as often at 3/4.
+/// learning progress. At a success rate of a half it is a sixteenth of that.
 const UNSOLVED: f64 = 0.002;
 
 /// The scores that a session has seen; they count where there is no `score_range`.
@@ -287,7 +287,7 @@ pub fn weigh(rules: &Rules, data: &TaskData) -> f64 {
     // A given learning progress may be negative: such a task is not drawn but by the floor.
     let progress = data.lp_score.max(0.0);
     let unsolved = if rules.progress == Progress::NoiseAware && data.completion_count > 0 {
-        UNSOLVED * (1.0 - data.success_rate_ema).max(0.0).sqrt()
+        UNSOLVED * (1.0 - data.success_rate_ema).max(0.0).powi(4)
     } else {
         0.0
     };
