@@ -23,7 +23,8 @@ class Rules:
         baseline_samples: number of first scores that make the baseline, at least 1.
         reweighting: ``t`` of R(p) = p(1-t) / (p + t(1-2p)), in (0, 1); 0.5 is the identity.
         noise_deviations: standard deviations of pure noise taken off the learning progress, >= 0.
-        progress: "bidirectional", "variance" (of the score), or "given" (set by the caller).
+        progress: "bidirectional", "variance" (of the score), "noise-aware", or "given" (set by
+            the caller).
         law: "proportional", "sigmoid" (z-scored), or "uniform".
         amplification: ``A`` of the sigmoid law, > 0.
         floor: share of draws that is uniform over the tasks, in [0, 1].
@@ -31,6 +32,8 @@ class Rules:
         exploration_blend: share of the learning progress in the weight of a task that has
             scores, but fewer than ``min_samples``, in [0, 1].
         min_samples: scores from which a task's weight is its learning progress alone.
+        retry_by_column: whether a task that fails is tried again, under "noise-aware", by the
+            weight in its first column, in [0, 4096), instead of a constant.
         progress_floor: least learning progress, in [0, 4096).
         performance_bonus: multiple of ``p_true`` added to the learning progress, in [0, 4096).
         success_threshold: threshold of tasks that name none.
@@ -63,6 +66,7 @@ class Rules:
         performance_bonus: float = 0.0,
         success_threshold: float = 0.5,
         generator_type: float = 0.0,
+        retry_by_column: bool = False,
     ) -> Rules: ...
     def as_dict(self) -> dict[str, Any]: ...
     def check_score(self, score: float) -> None:
@@ -357,6 +361,10 @@ class Session:
         self, task_id: int, p_fast: float, p_slow: float, p_true: float, random_baseline: float
     ) -> None: ...
     def set_column(self, task_id: int, name: str, value: float) -> None: ...
+    def set_columns(
+        self, name: str, task_ids: NDArray[np.int64], values: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """One column of tasks, shape (n,), finite; False for those that are gone."""
     def set_weights(
         self, task_ids: NDArray[np.int64], weights: NDArray[np.float64]
     ) -> NDArray[np.bool_]:

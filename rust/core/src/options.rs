@@ -91,6 +91,17 @@ impl Default for SessionOptions {
 impl SessionOptions {
     pub(crate) fn shape(&self) -> Result<Option<Shape>> {
         check_columns(&self.columns)?;
+        let retries = self
+            .rules
+            .as_ref()
+            .is_some_and(|rules| rules.retry_by_column);
+        if retries && self.columns.is_empty() {
+            return Err(Error::Value(
+                "retry_by_column reads the first column, and the session has none: name one in \
+                 columns"
+                    .to_owned(),
+            ));
+        }
         self.capacity
             .map(|capacity| {
                 Shape {

@@ -287,7 +287,12 @@ pub fn weigh(rules: &Rules, data: &TaskData) -> f64 {
     // A given learning progress may be negative: such a task is not drawn but by the floor.
     let progress = data.lp_score.max(0.0);
     let unsolved = if rules.progress == Progress::NoiseAware && data.completion_count > 0 {
-        UNSOLVED * (1.0 - data.success_rate_ema).max(0.0).powi(4)
+        let unsolved = if rules.retry_by_column {
+            data.columns[0].max(0.0)
+        } else {
+            UNSOLVED
+        };
+        unsolved * (1.0 - data.success_rate_ema).max(0.0).powi(4)
     } else {
         0.0
     };
@@ -652,6 +657,28 @@ mod tests {
         for law in [Law::Sigmoid, Law::Uniform] {
             assert_eq!(weigh(&Rules { law, ..bounded() }, &data), 1.0);
         }
+    }
+
+    #[test]
+    fn a_failing_task_is_tried_again_by_a_constant_or_its_column() {
+        let rules = Rules {
+            progress: Progress::NoiseAware,
+            min_samples: 1,
+            ..bounded()
+        };
+        let mut data = after(&rules, &[0.0; 5]);
+        assert_eq!(weigh(&rules, &data), UNSOLVED);
+        data.success_rate_ema = 0.5;
+        assert_eq!(weigh(&rules, &data), UNSOLVED / 16.0);
+        let rules = Rules {
+            retry_by_column: true,
+            ..rules
+        };
+        assert_eq!(weigh(&rules, &data), 0.0);
+        data.columns[0] = 0.8;
+        close(weigh(&rules, &data), 0.05);
+        // Before its first score, the column has no say.
+        assert_eq!(weigh(&rules, &TaskData::new(2)), rules.exploration);
     }
 
     #[test]

@@ -166,12 +166,17 @@ impl<'a> Record<'a> {
         (tenant, data)
     }
 
-    /// What a score changes or looks at: the record without its schedule and columns, for the
-    /// holder of the stripe's lock.
+    /// What a score changes or looks at: the record without its schedule, and of its columns only
+    /// the first, by which it may be weighed; for the holder of the stripe's lock.
     #[inline(always)]
     pub fn load_score(self) -> (Tenant, TaskData) {
         let tenant = self.tenant_at(self.latch().sequence());
-        (tenant, decode(tenant, split(self.latch().owned()).0))
+        let (fields, columns) = split(self.latch().owned());
+        let mut data = decode(tenant, fields);
+        if let Some(word) = columns.first() {
+            data.columns[0] = word.get_f64();
+        }
+        (tenant, data)
     }
 
     /// The copy that a sequence names, without the schedule, which lies beside the copies.

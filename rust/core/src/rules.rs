@@ -86,7 +86,7 @@ spelled!(
 pub const MAX_WEIGHT: f64 = 4096.0;
 
 /// Number of words of [`Rules::to_words`].
-pub const RULES_WORDS: usize = 22;
+pub const RULES_WORDS: usize = 23;
 
 /// The parameters of a session, fixed for its life.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +121,9 @@ pub struct Rules {
     pub exploration_blend: f64,
     /// Scores from which a task's weight is its learning progress alone.
     pub min_samples: u64,
+    /// Whether a task that fails is tried again, under the noise-aware progress, by the weight in
+    /// its first column instead of a constant.
+    pub retry_by_column: bool,
     /// Least learning progress, in [0, 4096).
     pub progress_floor: f64,
     /// Multiple of the scaled `p_true` added to the learning progress, in [0, 4096).
@@ -149,6 +152,7 @@ impl Default for Rules {
             exploration: 0.1,
             exploration_blend: 0.5,
             min_samples: 10,
+            retry_by_column: false,
             progress_floor: 0.0,
             performance_bonus: 0.0,
             success_threshold: 0.5,
@@ -219,6 +223,12 @@ impl Rules {
                  and reweighting = {:?}, or take another progress",
                 self.baseline_text(),
                 self.reweighting
+            )));
+        }
+        if self.retry_by_column && self.progress != Progress::NoiseAware {
+            return Err(Error::Value(format!(
+                "retry_by_column is for progress = \"noise-aware\", not for {:?}: leave it out",
+                self.progress.as_str()
             )));
         }
         self.validate_bounds()
@@ -293,6 +303,7 @@ impl Rules {
             self.performance_bonus.to_bits(),
             self.success_threshold.to_bits(),
             self.generator_type.to_bits(),
+            self.retry_by_column.into(),
         ]
     }
 
@@ -339,6 +350,10 @@ impl Rules {
             performance_bonus: number(19),
             success_threshold: number(20),
             generator_type: number(21),
+            retry_by_column: match words[22] {
+                code @ (0 | 1) => code == 1,
+                code => return Err(unknown("retry_by_column", code, 2)),
+            },
         };
         rules.validate()?;
         Ok(rules)
@@ -357,7 +372,7 @@ impl Rules {
     }
 
     /// Every parameter by name, as the caller would write it.
-    fn texts(&self) -> [(&'static str, String); 19] {
+    fn texts(&self) -> [(&'static str, String); 20] {
         let number = |value: f64| format!("{value:?}");
         [
             ("ema_alpha", number(self.ema_alpha)),
@@ -381,6 +396,7 @@ impl Rules {
             ("exploration", number(self.exploration)),
             ("exploration_blend", number(self.exploration_blend)),
             ("min_samples", self.min_samples.to_string()),
+            ("retry_by_column", self.retry_by_column.to_string()),
             ("progress_floor", number(self.progress_floor)),
             ("performance_bonus", number(self.performance_bonus)),
             ("success_threshold", number(self.success_threshold)),
@@ -410,6 +426,7 @@ mod tests {
             exploration: 2.0,
             exploration_blend: 1.0,
             min_samples: u64::MAX,
+            retry_by_column: false,
             progress_floor: 1e-4,
             performance_bonus: 0.5,
             success_threshold: -1.0,
@@ -530,6 +547,12 @@ mod tests {
                 );
             }
         }
+        let rules = Rules {
+            retry_by_column: true,
+            ..full()
+        };
+        let message = rules.validate().unwrap_err().to_string();
+        assert!(message.contains("retry_by_column"), "{message}");
         let rules = Rules {
             baseline_samples: 0,
             ..full()

@@ -54,6 +54,30 @@ fn complete(table: &Table, opened: Opened) -> Result<()> {
     Ok(())
 }
 
+/// Sets one number of each task; false for those that are gone.
+fn set_each(
+    task_ids: &[i64],
+    values: &[f64],
+    what: &str,
+    set: impl Fn(i64, f64) -> Result<()>,
+) -> Result<Vec<bool>> {
+    if task_ids.len() != values.len() {
+        return Err(Error::Value(format!(
+            "{} tasks and {} {what}: one a task is needed",
+            task_ids.len(),
+            values.len()
+        )));
+    }
+    let pairs = task_ids.iter().zip(values);
+    pairs
+        .map(|(task_id, value)| match set(*task_id, *value) {
+            Ok(()) => Ok(true),
+            Err(Error::UnknownTask(_)) => Ok(false),
+            Err(error) => Err(error),
+        })
+        .collect()
+}
+
 impl Session {
     /// Opens a session.
     ///
@@ -402,8 +426,23 @@ impl Session {
         self.table.enter()?;
         check_finite(&[(name, value)])?;
         let column = self.column(name)?;
-        self.table
-            .modify(task_id, |data| data.columns[column] = value)
+        self.table.set_column(task_id, column, value)
+    }
+
+    /// Sets one column of tasks; false for those that are gone.
+    ///
+    /// # Errors
+    /// `Value` for lengths that differ, a number that is not finite or a column that the session
+    /// has not, before anything is written; `LockTimeout`, `Session`.
+    pub fn set_columns(&self, name: &str, task_ids: &[i64], values: &[f64]) -> Result<Vec<bool>> {
+        self.table.enter()?;
+        let column = self.column(name)?;
+        for value in values {
+            check_finite(&[(name, *value)])?;
+        }
+        set_each(task_ids, values, "values", |task_id, value| {
+            self.table.set_column(task_id, column, value)
+        })
     }
 
     /// The number of a column.
@@ -428,31 +467,15 @@ impl Session {
     /// `Value` for lengths that differ or a weight out of its range, before anything is written; `LockTimeout`, `Session`.
     pub fn set_weights(&self, task_ids: &[i64], weights: &[f64]) -> Result<Vec<bool>> {
         self.table.enter()?;
-        if task_ids.len() != weights.len() {
-            return Err(Error::Value(format!(
-                "{} tasks and {} weights: one weight a task is needed",
-                task_ids.len(),
-                weights.len()
-            )));
-        }
         for weight in weights {
             fixed_weight(*weight)?;
         }
-        task_ids
-            .iter()
-            .zip(weights)
-            .map(|(task_id, weight)| {
-                let set = self.table.modify(*task_id, |data| {
-                    data.weight = *weight;
-                    data.lp_score = data.weight;
-                });
-                match set {
-                    Ok(()) => Ok(true),
-                    Err(Error::UnknownTask(_)) => Ok(false),
-                    Err(error) => Err(error),
-                }
+        set_each(task_ids, weights, "weights", |task_id, weight| {
+            self.table.modify(task_id, |data| {
+                data.weight = weight;
+                data.lp_score = weight;
             })
-            .collect()
+        })
     }
 
     /// See [`Table::verify`].
@@ -483,5 +506,64 @@ impl Session {
         let loaded = self.table.load(path)?;
         self.set_stream_state(loaded.stream)?;
         Ok(loaded.other_rules)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{Progress, Rules};
+
+    fn options(columns: &[&str]) -> SessionOptions {
+        SessionOptions {
+            capacity: Some(4),
+            rules: Some(Rules {
+                progress: Progress::NoiseAware,
+                retry_by_column: true,
+                ..Rules::default()
+            }),
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            ..SessionOptions::default()
+        }
+    }
+
+    #[test]
+    fn weights_follow_the_column_that_they_depend_on() {
+        let session = Session::open(&options(&["retry", "other"])).unwrap();
+        for task_id in [1, 2] {
+            for _ in 0..20 {
+                session.update(task_id, 0.0, 1).unwrap();
+            }
+        }
+        let set = session.set_columns("retry", &[1, 3, 2], &[0.6, 0.1, 0.2]);
+        assert_eq!(set.unwrap(), [true, false, true]);
+        session.set_columns("other", &[1], &[9.0]).unwrap();
+        let (ids, shares) = session.probabilities();
+        assert_eq!(ids, [1, 2]);
+        assert!((shares[0] - 0.75).abs() < 1e-8, "{shares:?}");
+        // An update weighs by it too.
+        session.update(1, 0.0, 1).unwrap();
+        assert_eq!(session.probabilities().1, shares);
+        session.verify().unwrap();
+    }
+
+    #[test]
+    fn columns_that_cannot_be_set_are_refused_before_anything_is_written() {
+        let session = Session::open(&options(&["retry"])).unwrap();
+        session.update(1, 0.0, 1).unwrap();
+        for (name, ids, values) in [
+            ("absent", vec![1], vec![0.5]),
+            ("retry", vec![1, 1], vec![0.5, f64::NAN]),
+            ("retry", vec![1], vec![0.5, 0.5]),
+        ] {
+            let refused = session.set_columns(name, &ids, &values);
+            assert!(matches!(refused, Err(Error::Value(_))), "{refused:?}");
+        }
+        assert_eq!(session.read(1).unwrap().columns[0], 0.0);
+        let message = Session::open(&options(&[]))
+            .map(drop)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("first column"), "{message}");
     }
 }

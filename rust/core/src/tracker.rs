@@ -2,7 +2,7 @@
 
 use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
-use crate::progress;
+use crate::progress::{self, weigh};
 use crate::record::{TaskData, check_score, check_steps};
 use crate::rules::Progress;
 use crate::structure::NewTask;
@@ -151,6 +151,19 @@ impl Table {
         let old = Old::of(tenant, &data);
         change(&mut data);
         guard.commit(slot, &old, &mut data, Change::Update)
+    }
+
+    /// Sets a column of a task; its weight follows where it depends on it.
+    ///
+    /// # Errors
+    /// As [`Self::modify`].
+    pub fn set_column(&self, task_id: i64, column: usize, value: f64) -> Result<()> {
+        self.modify(task_id, |data| {
+            data.columns[column] = value;
+            if self.rules.retry_by_column {
+                data.weight = weigh(&self.rules, data);
+            }
+        })
     }
 }
 

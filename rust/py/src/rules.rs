@@ -24,7 +24,8 @@ use crate::task_data::{TaskData, rebuild};
 ///     baseline_samples: number of first scores that make the baseline, at least 1.
 ///     reweighting: ``t`` of R(p) = p(1-t) / (p + t(1-2p)), in (0, 1); 0.5 is the identity.
 ///     noise_deviations: standard deviations of pure noise taken off the learning progress, >= 0.
-///     progress: "bidirectional", "variance" (of the score), or "given" (set by the caller).
+///     progress: "bidirectional", "variance" (of the score), "noise-aware", or "given" (set by
+///         the caller).
 ///     law: "proportional", "sigmoid" (z-scored), or "uniform".
 ///     amplification: ``A`` of the sigmoid law, > 0.
 ///     floor: share of draws that is uniform over the tasks, in [0, 1].
@@ -32,6 +33,8 @@ use crate::task_data::{TaskData, rebuild};
 ///     exploration_blend: share of the learning progress in the weight of a task that has
 ///         scores, but fewer than ``min_samples``, in [0, 1].
 ///     min_samples: scores from which a task's weight is its learning progress alone.
+///     retry_by_column: whether a task that fails is tried again, under "noise-aware", by the weight
+///         in its first column, in [0, 4096), instead of a constant.
 ///     progress_floor: least learning progress, in [0, 4096).
 ///     performance_bonus: multiple of ``p_true`` added to the learning progress, in [0, 4096).
 ///     success_threshold: threshold of tasks that name none.
@@ -75,14 +78,14 @@ impl Rules {
             progress = "bidirectional", law = "proportional", amplification = 10.0, floor = 0.0,
             exploration = 0.1, exploration_blend = 0.5, min_samples = Count(10),
             progress_floor = 0.0, performance_bonus = 0.0, success_threshold = 0.5,
-            generator_type = 0.0
+            generator_type = 0.0, retry_by_column = false
         ),
         text_signature = "(*, ema_alpha=0.1, ema_timescale=0.1, slow_timescale_factor=0.2, \
             score_range=None, baseline=None, baseline_samples=5, reweighting=0.5, \
             noise_deviations=0.0, progress='bidirectional', law='proportional', \
             amplification=10.0, floor=0.0, exploration=0.1, exploration_blend=0.5, \
             min_samples=10, progress_floor=0.0, performance_bonus=0.0, success_threshold=0.5, \
-            generator_type=0.0)"
+            generator_type=0.0, retry_by_column=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword a parameter")]
     fn new(
@@ -105,6 +108,7 @@ impl Rules {
         performance_bonus: f64,
         success_threshold: f64,
         generator_type: f64,
+        retry_by_column: bool,
     ) -> PyResult<Self> {
         let rules = Core {
             ema_alpha,
@@ -126,6 +130,7 @@ impl Rules {
             performance_bonus,
             success_threshold,
             generator_type,
+            retry_by_column,
         };
         rules.validate().into_python()?;
         Ok(Rules(rules))
@@ -158,6 +163,7 @@ impl Rules {
         dict.set_item("performance_bonus", rules.performance_bonus)?;
         dict.set_item("success_threshold", rules.success_threshold)?;
         dict.set_item("generator_type", rules.generator_type)?;
+        dict.set_item("retry_by_column", rules.retry_by_column)?;
         Ok(dict)
     }
 

@@ -623,6 +623,24 @@ impl Session {
         single(py, || self.core.set_column(task_id.0, name, value))
     }
 
+    /// Sets one column of tasks, shape (n,), finite.
+    ///
+    /// Returns:
+    ///     False where the task is gone, shape (n,), bool.
+    fn set_columns<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        task_ids: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyAny>,
+    ) -> PyResult<Array<'py, bool>> {
+        let ids = copied::<i64>("task_ids", task_ids)?;
+        let values = copied::<f64>("values", values)?;
+        same_length(("task_ids", ids.len()), ("values", values.len()))?;
+        let known = detached(py, || self.core.set_columns(name, &ids, &values))?;
+        Ok(PyArray1::from_vec(py, known))
+    }
+
     /// Weights of draws, shape (n,), each in [0, 4096).
     ///
     /// Returns:
