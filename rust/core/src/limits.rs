@@ -46,13 +46,15 @@ impl Limits {
 
     /// One word; 0 for no limits.
     pub(crate) fn to_word(self) -> u64 {
-        // What is above 0 stays so, and what is below 1.
-        let units = |share: f64| match (share * WHOLE as f64).round() as u64 {
-            0 if share > 0.0 => 1,
-            WHOLE if share < 1.0 => WHOLE - 1,
-            units => units,
-        };
-        (units(self.least) << 32) | (WHOLE - units(self.most))
+        // Outwards, so that six least shares of 1/6 are not more than all draws; but a share that
+        // is no whole number of units by rounding of floats alone is one.
+        const ROUNDING: f64 = 1e-3;
+        let whole = WHOLE as f64;
+        let least = (self.least * whole + ROUNDING).floor() as u64;
+        let most = (self.most * whole - ROUNDING).ceil().max(0.0) as u64;
+        // Only 0 itself bans.
+        let most = most.max(u64::from(self.most > 0.0));
+        (least << 32) | (WHOLE - most)
     }
 
     /// The limits of a word; `None` for one that nobody wrote.
@@ -272,11 +274,21 @@ mod tests {
             let word = limits.validate().unwrap().to_word();
             let read = Limits::from_word(word).unwrap();
             assert!((read.least - least).abs() <= 1e-9 && (read.most - most).abs() <= 1e-9);
-            assert_eq!(
-                (read.least > 0.0, read.most < 1.0),
-                (least > 0.0, most < 1.0)
-            );
+            assert!(read.least <= least && read.most >= most);
+            assert_eq!(read.most > 0.0, most > 0.0);
         }
+        let sixth = Limits {
+            least: 1.0 / 6.0,
+            most: 1.0,
+        }
+        .to_word();
+        assert!(check_limits([sixth; 6].into_iter()).is_ok());
+        // 0.07 * 1e9 is 70000000.00000001 as a float.
+        let whole = Limits {
+            least: 0.07,
+            most: 0.07,
+        };
+        assert_eq!(Limits::from_word(whole.to_word()), Some(whole));
         assert_eq!(Limits::NONE.to_word(), 0);
         assert!(Limits::from_word(u64::MAX).is_none());
         assert!(Limits::from_word((6 << 32) | (WHOLE - 5)).is_none());

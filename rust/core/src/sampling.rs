@@ -277,6 +277,9 @@ impl Table {
     pub fn draw_distinct(&self, stream: &mut Stream, n: usize) -> Result<Vec<Ticket>> {
         let (slots, shares) = self.shares();
         let possible = shares.iter().filter(|share| **share > 0.0).count();
+        if possible == 0 && n > 0 && !slots.is_empty() && self.is_banned_for_good()? {
+            return Err(Error::Banned);
+        }
         if possible < n {
             return Err(Error::Value(format!(
                 "{n} different tasks were asked for, but only {possible} can be drawn; \
