@@ -80,5 +80,31 @@ def label(value: str | None) -> str | None:
     return value
 
 
+def share_limits(value: Any, least: Any, most: Any) -> tuple[str, float, float]:
+    """A label, and the least and the most share of the draws that it may have.
+
+    Raises:
+        TypeError: no string, no numbers; a bool is none.
+        ValueError: not 0 <= least <= most <= 1, or no label by `label`.
+    """
+    name = label(value)
+    if name is None:
+        raise TypeError("label is None; only the share of a label can be limited: give a string")
+    shares = []
+    for kind, given in (("least", least), ("most", most)):
+        if isinstance(given, bool | np.bool_):
+            raise TypeError(f"{kind} is {given} (bool); it must be a number within [0, 1]")
+        number = real(given, kind)
+        if not 0.0 <= number <= 1.0:
+            raise ValueError(f"{kind} is {_short(given)}; it must be within [0, 1]")
+        shares.append(number)
+    if shares[0] > shares[1]:
+        raise ValueError(
+            f"least {shares[0]} of label {_short(name)} is above most {shares[1]}; "
+            "give least <= most"
+        )
+    return name, shares[0], shares[1]
+
+
 def _short(value: Any) -> str:
     return reprlib.repr(value)

@@ -309,14 +309,30 @@ class TaskTracker:
         """Draws ``n`` tasks by weight, with or without replacement.
 
         Raises:
-            EmptyTableError: there are no tasks.
-            ValueError: without replacement, more draws than tasks.
+            EmptyTableError: there are no tasks, or all of them are banned.
+            ValueError: without replacement, more draws than tasks that may be drawn.
         """
         return self.backend.draw_many(n, replace=replace, stream=stream)
 
     def probabilities(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Ids and the exact distribution that draws follow, shape (n,) each."""
         return self.backend.probabilities()
+
+    def limit_share(self, label: str, least: float = 0.0, most: float = 1.0) -> None:
+        """Keeps a label's share of the draws within limits; see `Curriculum.limit_share`."""
+        self.backend.limit_share(*checks.share_limits(label, least, most))
+
+    def share_limits(self) -> dict[str, tuple[float, float]]:
+        """``(least, most)`` of each label that has limits."""
+        return self.backend.share_limits()
+
+    def limited_shares(self) -> dict[str | None, tuple[float, float]]:
+        """Shares of the draws, ``(by the law alone, under the limits)``.
+
+        Of each label that has limits and live tasks, and, as ``None``, of all other live tasks
+        together; empty where no label has limits.
+        """
+        return self.backend.limited_shares()
 
     def stream(self, seed: int | None = None) -> Stream:
         """A stream of (session seed, ``seed``), or of the next number of the session."""
@@ -422,7 +438,7 @@ class TaskTracker:
         return self.backend.save(path)
 
     def load(self, path: str) -> None:
-        """Replaces the tasks by those of a checkpoint, all or nothing; `CheckpointError`."""
+        """Replaces tasks and limits by those of a checkpoint, all or nothing; `CheckpointError`."""
         self.backend.load(path)
 
     def get_state(self) -> dict[str, Any]:

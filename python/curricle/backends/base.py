@@ -18,6 +18,7 @@ from curricle.backends.files import read_file, write_file
 from curricle.backends.label_rows import LabelRow, gone_row, label_row
 from curricle.backends.ledger import Ledger
 from curricle.backends.records import distribution, eviction_choice, to_array
+from curricle.backends.share_limits import BILLIONTHS, Groups, group, set_limits
 from curricle.errors import CapacityError, EmptyTableError, SessionError, UnknownTaskError
 
 
@@ -180,9 +181,10 @@ class TaskMemoryBackend(ABC):
         return True
 
     def clear(self) -> None:
-        """Removes all tasks."""
+        """Removes all tasks, and takes off all limits of shares."""
         for task_id in self.task_ids().tolist():
             self.remove(task_id)
+        self._ledger.limits.clear()
 
     def set_label(self, task_id: int, label: str | None) -> None:
         """Labels a task, or takes its label off."""
@@ -355,6 +357,12 @@ class TaskMemoryBackend(ABC):
         ids, shares = self.probabilities()
         if len(ids) == 0:
             raise EmptyTableError("there is no task to draw: create tasks first")
+        if n > 0 and not shares.any():
+            banned = ", ".join(repr(label) for label in self.limited_shares())
+            raise EmptyTableError(
+                f"no task may be drawn: every label in the pool is banned ({banned}); allow one "
+                "again with limit_share(label), or create tasks of another label"
+            )
         if not replace and n > np.count_nonzero(shares):
             raise ValueError(f"{n} draws without replacement from {np.count_nonzero(shares)} tasks")
         tickets = []
@@ -369,8 +377,32 @@ class TaskMemoryBackend(ABC):
 
     def probabilities(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Ids and the exact distribution that draws follow, shape (n,) each."""
-        table = self.snapshot()
-        return table["task_id"].copy(), distribution(self.rules, table)
+        ids, law, groups = self._grouped()
+        return ids, law if groups is None else groups.distribution(law)
+
+    def limit_share(self, label: str, least: float = 0.0, most: float = 1.0) -> None:
+        """Keeps a label's share of the draws within [least, most], in [0, 1]; (0, 1) is free.
+
+        The least shares of all labels add up to at most 1. A label need not have tasks yet.
+        """
+        set_limits(self._ledger.limits, label, least, most)
+
+    def share_limits(self) -> dict[str, tuple[float, float]]:
+        """Least and most share of the draws, of each label that has limits."""
+        limits = self._ledger.limits.items()
+        return {label: (least / BILLIONTHS, most / BILLIONTHS) for label, (least, most) in limits}
+
+    def limited_shares(self) -> dict[str | None, tuple[float, float]]:
+        """Shares of the draws: by the law alone, and under the limits.
+
+        Of each label that has limits and live tasks, and, as ``None``, of all other live tasks
+        together; empty where no label has limits.
+        """
+        _, _, groups = self._grouped()
+        if groups is None:
+            return {}
+        shares = zip(groups.shares.tolist(), groups.limited.tolist(), strict=True)
+        return dict(zip(groups.names, shares, strict=True))
 
     def choose_eviction(self, min_presentations: int = 5, percentile: float = 1.0) -> int | None:
         """The task of least LP among those with at least ``min_presentations`` completions.
@@ -526,6 +558,13 @@ class TaskMemoryBackend(ABC):
         if data is None:
             raise UnknownTaskError(f"unknown task {task_id}")
         return data
+
+    def _grouped(self) -> tuple[NDArray[np.int64], NDArray[np.float64], Groups | None]:
+        """Ids, probabilities by the law alone, and the groups that limits make of the tasks."""
+        table, limits = self.snapshot(), self._ledger.limits
+        law = distribution(self.rules, table)
+        groups = group(table, self.labels(), law, limits) if limits and len(table) else None
+        return table["task_id"].copy(), law, groups
 
     def _records(self) -> list[TaskData]:
         return [self._known(task_id) for task_id in self.task_ids().tolist()]

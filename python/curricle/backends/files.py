@@ -14,7 +14,7 @@ from curricle.errors import CapacityError, CheckpointError
 if TYPE_CHECKING:
     from curricle.backends.base import TaskMemoryBackend
 
-VERSION = 2
+VERSION = 3
 COUNTERS = (
     "seed",
     "created",
@@ -28,12 +28,13 @@ COUNTERS = (
 
 
 def write_file(backend: TaskMemoryBackend, path: str) -> int:
-    """Writes records, counts and random stream; the file appears complete or not at all."""
+    """Writes records, counts, limits and random stream; the file appears complete or not at all."""
     ledger = backend._ledger
     content = {
         "version": VERSION,
         "tasks": [data.as_dict() for data in backend._records()],
         "retired": list(ledger.retired.items()),
+        "limits": ledger.limits,
         "counters": {name: getattr(ledger, name) for name in COUNTERS},
         "stream": backend.stream_state,
     }
@@ -58,7 +59,7 @@ def write_file(backend: TaskMemoryBackend, path: str) -> int:
 
 
 def read_file(backend: TaskMemoryBackend, path: str) -> None:
-    """Replaces tasks, counts and random stream by those of a file, after reading all of it."""
+    """Replaces the content of a backend by that of a file, after reading all of it."""
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
@@ -66,6 +67,7 @@ def read_file(backend: TaskMemoryBackend, path: str) -> None:
             raise ValueError(f"version {content['version']} is unknown; {VERSION} can be read")
         records = [TaskData(**fields) for fields in content["tasks"]]
         retired = {label: dict(counts) for label, counts in content["retired"]}
+        limits = {label: (least, most) for label, (least, most) in content["limits"].items()}
         counters = {name: content["counters"][name] for name in COUNTERS}
         stream = tuple(content["stream"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -79,4 +81,4 @@ def read_file(backend: TaskMemoryBackend, path: str) -> None:
     for data in records:
         backend.create(data.task_id)
         backend.write_task(data.task_id, data)
-    vars(backend._ledger).update(counters, retired=retired)
+    vars(backend._ledger).update(counters, retired=retired, limits=limits)

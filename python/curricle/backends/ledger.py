@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curricle._core import Stream, TaskData, Ticket
+from curricle.backends.share_limits import Limits
 
 COUNTS = ("completions", "scheduled", "score_sum", "env_steps")
 
@@ -24,7 +25,7 @@ def counts_of(data: TaskData) -> dict[str, float]:
 
 @dataclass
 class Ledger:
-    """Counts of removed tasks, tickets in use and the random stream of one process.
+    """Counts of removed tasks, tickets in use, limits and the random stream of one process.
 
     The default methods of a backend keep here what its four abstract methods cannot hold.
     """
@@ -44,6 +45,7 @@ class Ledger:
     # Random, so that tickets of another backend are not taken for tickets of this one.
     serial: int = field(default_factory=lambda: secrets.randbits(40) << 16)
     retired: dict[str | None, dict[str, float]] = field(default_factory=dict)
+    limits: dict[str, Limits] = field(default_factory=dict)
 
     @property
     def span(self) -> float:
