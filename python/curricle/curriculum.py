@@ -16,7 +16,7 @@ from curricle.backends.arrays import step_counts, vector
 from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.core_backed import CoreBackend
 from curricle.config import SessionConfig
-from curricle.errors import UnknownTaskError
+from curricle.explanation import explain
 from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
 from curricle.metrics import session_metrics
@@ -172,6 +172,47 @@ class Curriculum:
         ids = sorted(self._tracker.get_all_tracked_tasks()) if tasks is None else tasks
         return map(self.task, ids)
 
+    # Guards.
+
+    def limit_share(self, label: str, least: float = 0.0, most: float = 1.0) -> None:
+        """Keeps a label's share of the draws within limits, in all processes of the session.
+
+        From their next draw on, draws follow the distribution within all limits that is closest
+        to that of weights and floor (`docs/guards.md`). A least share keeps a label from being
+        forgotten, a most share keeps it from crowding out others. Nothing but limits changes:
+        inside a label the tasks keep their proportions. Without live tasks a label takes no part;
+        where it gets some, its limits hold for them.
+
+        Args:
+            label: of tasks that are in the pool, or will be.
+            least: share of the draws that the label gets at least, in [0, 1]; those of all labels
+                add up to at most 1.
+            most: share that it gets at most, in [``least``, 1], unless all tasks of the pool have
+                such limits and these add up to less than 1. 0 is a ban, see `ban`.
+
+        ``limit_share(label)`` takes the limits off. They are kept to a billionth, in checkpoints
+        as well.
+
+        Raises:
+            ValueError: a share out of its range, least shares that add up to more than 1, or a
+                label that is none; nothing is changed.
+            TypeError: no string, or no number.
+            CapacityError: more labels than the table can hold.
+        """
+        self._tracker.limit_share(label, least, most)
+
+    def ban(self, label: str) -> None:
+        """Draws no task of the label from now on; ``limit_share(label)`` takes the ban off.
+
+        Tickets of draws before it can be reported. Where all labels of the pool are banned, a
+        draw raises `EmptyTableError`.
+        """
+        self.limit_share(label, most=0.0)
+
+    def share_limits(self) -> dict[str, tuple[float, float]]:
+        """``(least, most)`` of each label that has limits."""
+        return self._tracker.share_limits()
+
     # Scores.
 
     def report(
@@ -313,39 +354,24 @@ class Curriculum:
         return self._tracker.probabilities()
 
     def explain(self, task_id: int) -> dict[str, Any]:
-        """Why a task has its probability: its statistics, and the parts of the sum.
+        """Why a task has its probability: its statistics, and what makes the probability.
 
-        ``probability = (1 - floor) * share + uniform_part``; ``UnknownTaskError`` for a task
-        that is not in the pool.
+        ``probability = guard_factor * ((1 - floor) * share + uniform_part)``. ``guard`` names the
+        guard that sets the factor:
+
+        - "none": the factor is 1.
+        - "minimum share of its label", "maximum share of its label": `limit_share` says so.
+        - "ban of its label": the factor is 0.
+        - "shares of other labels": what the limits of others leave is more or less.
+
+        ``share_limits`` is ``(least, most)`` of the label, (0.0, 1.0) where it has no limits.
+        Where the law alone never draws a task of the label and a guard does, nothing can be
+        multiplied: ``guard_factor`` is infinite, and the probability uniform inside the label.
+
+        Raises:
+            UnknownTaskError: a task that is not in the pool.
         """
-        data = self._tracker.backend.read(task_id)
-        ids, shares = self.probabilities()
-        if data is None:
-            raise UnknownTaskError(f"unknown task {task_id}")
-        rules = self._tracker.backend.rules.as_dict()
-        probability = float(shares[ids == task_id].sum())
-        uniform_part = rules["floor"] / len(ids)
-        share = 1.0 / len(ids)
-        if rules["floor"] < 1.0:
-            share = (probability - uniform_part) / (1.0 - rules["floor"])
-        averages = ("reward_ema", "p_fast", "p_slow", "p_true")
-        return {
-            "task_id": task_id,
-            "label": data.label,
-            "mean_score": data.mean_score,
-            "completion_count": data.completion_count,
-            **{name: getattr(data, name) for name in averages},
-            "evidence": data.evidence,
-            "lp_score": data.lp_score,
-            "law": rules["law"],
-            "weight": data.weight,
-            "weight_from": _weight_from(data.completion_count, rules),
-            "share": share,
-            "floor": rules["floor"],
-            "uniform_part": uniform_part,
-            "probability": probability,
-            "num_tasks": len(ids),
-        }
+        return explain(self._tracker, task_id)
 
     def metrics(self) -> dict[str, float]:
         """Flat metrics of the whole session (``env_curriculum/...``), all Python floats."""
@@ -415,7 +441,8 @@ class Curriculum:
 
         Then the pool is filled up: tasks that the checkpoint lacks are created, and tasks that
         it has without a label get theirs. So a session grows by loading into a larger one. The
-        session's seed becomes that of the checkpoint; its rules stay.
+        session's seed becomes that of the checkpoint; its rules stay, and so do its limits of
+        shares, if it has any; else it gets those of the checkpoint.
 
         Raises:
             CheckpointError: the file is no checkpoint, or it has tasks that a fixed set of tasks
@@ -440,18 +467,3 @@ class Curriculum:
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_rebuilt": {}}
-
-
-def _weight_from(completions: int, rules: dict[str, Any]) -> str:
-    """In words, what the weight of a task is."""
-    if rules["law"] != "proportional":
-        return f"the {rules['law']} law, which does not look at weights"
-    if rules["progress"] == "given":
-        return "set by the caller"
-    if completions == 0:
-        return "exploration: the task has no score yet"
-    if completions < rules["min_samples"]:
-        return f"exploration and progress: {completions} of {rules['min_samples']} scores"
-    if rules["progress"] == "noise-aware":
-        return "learning progress by evidence, and another try while it fails"
-    return "learning progress"

@@ -13,6 +13,7 @@ from curricle._core import Stream
 from curricle.algorithms.base import CurriculumAlgorithm
 from curricle.backends.core_backed import CoreBackend
 from curricle.backends.local import LocalMemoryBackend
+from curricle.backends.share_limits import replace_limits
 from curricle.errors import CheckpointError
 from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
@@ -74,16 +75,21 @@ class Pool:
     def load(self, path: str) -> None:
         """Loads a checkpoint, creates the tasks that it lacks and labels those without a label.
 
+        Limits of shares that the session has stay; then those of the checkpoint are not taken.
+
         Raises:
             CheckpointError: the file is no checkpoint, or has tasks beyond a fixed set; nothing
                 is changed.
         """
         backend = self.algorithm.tracker.backend
+        limits = backend.share_limits()
         if not isinstance(backend, CoreBackend):
             if isinstance(self.generator, FixedTasks):
                 self._load_or_go_back(path)
             else:
                 backend.load(path)
+            if limits:
+                replace_limits(backend, limits)
             self._complete(self.algorithm.tracker)
             return
         # Made whole beside the session, which then changes at once: the others never draw from
@@ -98,7 +104,9 @@ class Pool:
         whole.load(path)
         if isinstance(self.generator, FixedTasks):
             self._refuse_beyond(path, whole.task_ids().tolist())
-        if self._complete(TaskTracker(backend=whole)):
+        if limits:
+            replace_limits(whole, limits)
+        if self._complete(TaskTracker(backend=whole)) or limits:
             with tempfile.TemporaryDirectory() as folder:
                 completed = str(Path(folder, "checkpoint"))
                 whole.save(completed)

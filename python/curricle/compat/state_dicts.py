@@ -14,6 +14,7 @@ from curricle import checks
 from curricle._core import Rules, Session, TaskData
 from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.core_backed import CoreBackend
+from curricle.backends.share_limits import replace_limits
 from curricle.errors import CapacityError, CheckpointError
 
 NUMBERS = (
@@ -91,7 +92,8 @@ def read_state(backend: TaskMemoryBackend) -> dict[str, Any]:
 def write_state(backend: TaskMemoryBackend, state: Mapping[str, Any]) -> None:
     """Replaces the tasks of a table by those of a state dict, all or nothing.
 
-    A label that the state has as a hash only stays what the table has for the task.
+    A label that the state has as a hash only stays what the table has for the task. Limits of
+    shares, which no state has, stay as they are.
 
     Raises:
         CheckpointError: an entry that cannot be, by its name and value.
@@ -171,6 +173,8 @@ def _write_core(backend: CoreBackend, content: State) -> None:
         seed=session.seed,
     )
     fill(beside, content)
+    for label, limits in session.share_limits().items():
+        beside.limit_share(label, *limits)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "state"))
         beside.save(path)
@@ -184,8 +188,10 @@ def _write_each(backend: TaskMemoryBackend, content: State) -> None:
     with tempfile.TemporaryDirectory() as folder:
         before = str(Path(folder, "before"))
         backend.save(before)
+        limits = backend.share_limits()
         try:
             backend.clear()
+            replace_limits(backend, limits)
             vars(backend._ledger).update(retired={}, evicted=0, removed=0)
             if content.gone_completions:
                 backend._ledger.retire(_stand_in(content), evict=False)
