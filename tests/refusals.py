@@ -65,6 +65,7 @@ def facts(tracker, name):
         "totals": repr(tracker.totals()),
         "labels": repr(tracker.label_totals()),
         "texts": repr(tracker.backend.labels()),
+        "limits": tracker.share_limits(),
         "probabilities": (known.tobytes(), shares.tobytes()),
         "metrics": repr(session_metrics(tracker)),
         "stream": tracker.backend.stream_state,
