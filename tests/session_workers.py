@@ -120,3 +120,13 @@ def update(task_id, times=1):
 def close_session():
     """Leaves the kept session."""
     KEPT.pop("session").close()
+
+
+def draw_in_kept(n):
+    """Draws from the kept session; the ids of the tasks."""
+    return [ticket.task_id for ticket in KEPT["session"].draw_many(n)]
+
+
+def limit_in_kept(label, least, most):
+    """Limits the share of a label in the kept session."""
+    KEPT["session"].limit_share(label, least, most)

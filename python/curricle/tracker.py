@@ -323,8 +323,8 @@ class TaskTracker:
         self.backend.limit_share(*checks.share_limits(label, least, most))
 
     def share_limits(self) -> dict[str, tuple[float, float]]:
-        """``(least, most)`` of each label that has limits."""
-        return self.backend.share_limits()
+        """``(least, most)`` of each label that has limits, in the order of the labels."""
+        return dict(sorted(self.backend.share_limits().items()))
 
     def limited_shares(self) -> dict[str | None, tuple[float, float]]:
         """Shares of the draws, ``(by the law alone, under the limits)``.

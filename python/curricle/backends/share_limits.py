@@ -123,7 +123,7 @@ def project(
     """The distribution within limits that is closest to another one.
 
     Closest is that of least Kullback-Leibler divergence from ``shares`` (its I-projection,
-    Csiszar 1975, "I-divergence geometry of probability distributions and minimization problems",
+    Csiszár 1975, "I-divergence geometry of probability distributions and minimization problems",
     Annals of Probability 3): by its Karush-Kuhn-Tucker conditions min(max(c * share, least),
     most), with the c >= 0 at which it adds up to 1. Where no c is large enough, groups whose
     share is 0 get the rest in the same way by their numbers of tasks; where that is not enough
