@@ -72,9 +72,10 @@ def label_share(curriculum, label):
 class TestLimits:
     def test_a_least_and_a_most_share(self, weighted):
         curriculum = weighted()
-        curriculum.limit_share("a", least=0.5)
         curriculum.limit_share("b", most=0.1)
+        curriculum.limit_share("a", least=0.5)
         assert curriculum.share_limits() == {"a": (0.5, 1.0), "b": (0.0, 0.1)}
+        assert list(curriculum.share_limits()) == ["a", "b"]
         got = [label_share(curriculum, label) for label in ("a", "b", "c", None)]
         assert got == pytest.approx([0.5, 0.1, 0.4 / 3, 0.8 / 3])
         curriculum.limit_share("a")
@@ -164,6 +165,7 @@ class TestExplain:
         [
             ({}, [NONE] * 4, [1.0] * 4),
             ({"a": (0.1, 0.3)}, [NONE] * 4, [1.0] * 4),
+            ({"a": (0.2, 1.0), "b": (0.0, 0.2)}, [NONE] * 4, [1.0] * 4),
             ({"a": (0.5, 1.0)}, [LEAST, OTHERS, OTHERS, OTHERS], [2.5, 0.625, 0.625, 0.625]),
             ({"a": (0.0, 0.1)}, [MOST, OTHERS, OTHERS, OTHERS], [0.5, 1.125, 1.125, 1.125]),
             ({"a": (0.0, 0.0)}, [BAN, OTHERS, OTHERS, OTHERS], [0.0, 1.25, 1.25, 1.25]),
@@ -233,6 +235,7 @@ class TestExplain:
         banned = curriculum.explain(4)
         assert (banned["guard"], banned["guard_factor"], banned["share"]) == (BAN, 0.0, 0.0)
         curriculum.limit_share("a", least=0.0, most=0.4)
+        curriculum.limit_share("b", most=0.5)
         told = curriculum.explain(0)
         assert (told["guard"], told["guard_factor"], told["probability"]) == (NONE, 1.0, 0.0)
         assert_it_adds_up(told)

@@ -190,12 +190,13 @@ class TestDistribution:
         assert by_id(backend) == pytest.approx([0.15, 0.15, 0.7])
 
     def test_what_weights_leave_goes_to_tasks_without_weight_by_their_number(self, make):
-        labels = ["a", "b", "b", "b", None, "c", "c"]
-        backend = filled(make(rules=RULES["weights"]), labels, [1.0] + [0.0] * 6)
+        labels = ["a", "b", "b", "b", None, "c"]
+        backend = filled(make(rules=RULES["weights"]), labels, [1.0] + [0.0] * 5)
         backend.limit_share("a", 0.0, 0.4)
-        assert by_id(backend) == pytest.approx([0.4] + [0.1] * 6)
+        backend.limit_share("b", 0.0, 0.8)
+        assert by_id(backend) == pytest.approx([0.4] + [0.12] * 5)
         backend.limit_share("b", 0.0, 0.15)
-        assert by_id(backend) == pytest.approx([0.4] + [0.05] * 3 + [0.15] * 3)
+        assert by_id(backend) == pytest.approx([0.4] + [0.05] * 3 + [0.225] * 2)
 
     def test_where_all_labels_are_at_their_most_they_are_scaled_up(self, make):
         backend = filled(make(rules=RULES["weights"]), ["a", "b"], [1.0, 0.0])

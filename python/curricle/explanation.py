@@ -25,7 +25,8 @@ def explain(tracker: TaskTracker, task_id: int) -> dict[str, Any]:
     probability = float(shares[ids == task_id].sum())
     limits = tracker.share_limits().get(data.label or "", (0.0, 1.0))
     guard, factor = _guard(tracker, data.label, limits)
-    if 0.0 < factor < inf:
+    # What a guard takes to 0, the law has to be asked for.
+    if factor > 0.0:
         by_law = probability / factor
     else:
         table = backend.snapshot()

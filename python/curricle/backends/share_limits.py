@@ -166,7 +166,7 @@ def _fill(
     low = steps[at - 1] if at > 0 else 0.0
     high = steps[at] if at < len(steps) else np.inf
     filled = np.where(tops <= low, most, least).astype(np.float64)
-    between = (bottoms <= low) & (tops >= high) & (tops > low)
+    between = (bottoms <= low) & (tops >= high)
     if between.any():
         inside = given[between] / given[between].sum()
         filled[between] = (total - filled[~between].sum()) * inside
