@@ -217,6 +217,19 @@ class TestDistribution:
         backend.limit_share("b")
         assert backend.draw().task_id == 1
 
+    def test_six_labels_can_have_a_sixth_each(self, make):
+        backend = filled(make(rules=RULES["weights"]), list("abcdef"), range(1, 7))
+        for label in "abcdef":
+            backend.limit_share(label, 1 / 6)
+        assert by_id(backend) == pytest.approx([1 / 6] * 6, abs=1e-8)
+
+    def test_where_all_labels_are_banned_there_are_no_distinct_tasks(self, make):
+        backend = filled(make(rules=RULES["weights"]), ["a", "b"], [1.0, 0.0])
+        backend.limit_share("a", most=0.0)
+        backend.limit_share("b", most=0.0)
+        with pytest.raises(EmptyTableError, match="banned"):
+            backend.draw_many(2, replace=False)
+
     def test_a_small_most_is_no_ban(self, make):
         backend = filled(make(rules=RULES["weights"]))
         backend.limit_share("a", 0.0, 1e-12)
