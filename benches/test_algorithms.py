@@ -35,6 +35,7 @@ def fields_of(name: str, size: int) -> dict[str, Any]:
         "sequential-stages": {"stages": stages},
         "annealed-stages": {"stages": stages, "episodes_per_stage": size},
         "alp-gmm": {"parameters": np.random.default_rng(0).random((size, 2))},
+        "frontier": {"parameters": np.random.default_rng(0).random((size, 2))},
     }
     return needed.get(name, {})
 

@@ -44,6 +44,8 @@ def own_fields(name, n):
         return {"parts": [(0.5, LevelReplayConfig()), (0.4, LearnabilityConfig())]}
     if name == "alp-gmm":
         return {"parameters": [(i / n,) for i in range(n)], "window": 5, "components": 2}
+    if name == "frontier":
+        return {"parameters": [(i / n,) for i in range(n)]}
     stages = {"stages": [range(n), [n - 1]]}
     return {
         "sequential-stages": stages,
@@ -52,8 +54,9 @@ def own_fields(name, n):
 
 
 def configured(name, n, **fields):
-    if name == "alp-gmm":
-        pytest.importorskip("sklearn")
+    for needs, module in (("alp-gmm", "sklearn"), ("frontier", "scipy")):
+        if name == needs:
+            pytest.importorskip(module)
     return ALGORITHMS[name](**LOCAL, **(own_fields(name, n) | fields))
 
 

@@ -35,7 +35,7 @@ def read_config(config: Any) -> tuple[SessionConfig, WeightAlgorithm | None]:
         name = config.__name__
         raise TypeError(f"config is the class {name}; give an object, {name}()")
     if isinstance(config, WeightAlgorithm):
-        return (config if isinstance(config, CustomConfig) else CustomConfig()), config
+        return (config if isinstance(config, SessionConfig) else CustomConfig()), config
     if isinstance(config, SessionConfig) and not isinstance(config, CustomConfig):
         return config, None
     raise TypeError(
@@ -155,10 +155,9 @@ def make_algorithm(
     backend: TaskMemoryBackend,
 ) -> CurriculumAlgorithm:
     """The algorithm that belongs to the configuration."""
+    if weigher is not None:
+        return CustomAlgorithm(size, hypers, weigher, backend)
     if isinstance(hypers, LearningProgressConfig | NoiseAwareConfig):
         return LearningProgressAlgorithm(size, hypers, backend)
-    if isinstance(hypers, UniformConfig):
-        return UniformAlgorithm(size, hypers, backend)
-    assert isinstance(hypers, CustomConfig)
-    assert weigher is not None
-    return CustomAlgorithm(size, hypers, weigher, backend)
+    assert isinstance(hypers, UniformConfig)
+    return UniformAlgorithm(size, hypers, backend)

@@ -4,6 +4,7 @@ from curricle.algorithms.alp_gmm import AlpGmmConfig
 from curricle.algorithms.base import CurriculumAlgorithm, WeightAlgorithm
 from curricle.algorithms.custom import CustomAlgorithm, CustomConfig
 from curricle.algorithms.exp3 import Exp3Config
+from curricle.algorithms.frontier import FrontierConfig
 from curricle.algorithms.learnability import LearnabilityConfig
 from curricle.algorithms.learning_progress import LearningProgressAlgorithm
 from curricle.algorithms.level_replay import LevelReplayConfig
@@ -20,6 +21,7 @@ __all__ = [
     "CustomAlgorithm",
     "CustomConfig",
     "Exp3Config",
+    "FrontierConfig",
     "LearnabilityConfig",
     "LearningProgressAlgorithm",
     "LevelReplayConfig",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from curricle.algorithms.custom import CustomConfig
+from curricle.algorithms.parameters import TaskParameters, places, scaled
 from curricle.algorithms.score_changes import OpenStep, last_surprise
 from curricle.config import Count, Share
 
@@ -50,27 +50,13 @@ class AlpGmmConfig(CustomConfig):
         ModuleNotFoundError: scikit-learn is missing; it comes with the extra ``alp-gmm``.
     """
 
-    parameters: dict[int, tuple[float, ...]]
+    parameters: TaskParameters
     window: Count = 250
     components: Count = 10
     criterion: Literal["aic", "bic"] = "aic"
     floor: Share = 0.2
     task_tracker_ema_alpha: OpenStep = 0.1
     update_every: Count | None = 250
-
-    @field_validator("parameters", mode="before")
-    @classmethod
-    def _by_id(cls, parameters: Any) -> Any:
-        if isinstance(parameters, np.ndarray):
-            parameters = parameters.tolist()
-        if isinstance(parameters, Sequence) and not isinstance(parameters, str):
-            parameters = dict(enumerate(parameters))
-        if not isinstance(parameters, Mapping):
-            return parameters
-        return {
-            task_id: tuple(float(value) for value in np.ravel(values))
-            for task_id, values in parameters.items()
-        }
 
     @model_validator(mode="after")
     def _with_scikit_learn(self) -> Self:
@@ -83,25 +69,11 @@ class AlpGmmConfig(CustomConfig):
         return self
 
     @model_validator(mode="after")
-    def _of_one_length(self) -> Self:
-        lengths = {len(values) for values in self.parameters.values()}
-        if len(lengths) != 1 or 0 in lengths:
-            raise ValueError(
-                f"parameters have the lengths {sorted(lengths)}; give each task the same number "
-                "of parameters, at least one"
-            )
+    def _of_some_size(self) -> Self:
         for name in ("window", "components"):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 2")
         return self
-
-    def _table(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Ids in order, shape (m,), and their parameters scaled to [0, 1], shape (m, d)."""
-        ids = np.array(sorted(self.parameters), np.int64)
-        values = np.array([self.parameters[task_id] for task_id in ids.tolist()])
-        # Halves, as the difference of two large numbers may be no float.
-        low, span = values.min(axis=0) / 2.0, np.ptp(values / 2.0, axis=0)
-        return ids, (values / 2.0 - low) / np.where(span > 0.0, span, 1.0)
 
     def weights(self, snapshot: NDArray[Any]) -> NDArray[np.float64]:
         """Weights of draws, shape (n,).
@@ -109,7 +81,8 @@ class AlpGmmConfig(CustomConfig):
         Raises:
             ValueError: a task without parameters.
         """
-        points = self._points(snapshot["task_id"])
+        known, values = scaled(self.parameters)
+        points = values[places(known, snapshot["task_id"])]
         scored = np.flatnonzero(snapshot["completion_count"] > 0)
         if len(scored) < self.window:
             return np.ones(len(snapshot))
@@ -128,18 +101,6 @@ class AlpGmmConfig(CustomConfig):
         ):
             weights += share * _density(points, mean[:-1], covariance[:-1, :-1])
         return weights
-
-    def _points(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Scaled parameters of tasks, shape (n, d)."""
-        known, values = self._table()
-        at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-        missing = ids[known[at] != ids]
-        if len(missing):
-            raise ValueError(
-                f"{len(missing)} tasks have no parameters, task {missing[0]} for one; name the "
-                "parameters of every task"
-            )
-        return values[at]
 
     def _progress(self, played: NDArray[Any], points: NDArray[np.float64]) -> NDArray[np.float64]:
         """ALP of tasks in the order in which they were last played, shape (k,)."""

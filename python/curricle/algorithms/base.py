@@ -25,8 +25,11 @@ class WeightAlgorithm(Protocol):
     process at a time computes, so that all processes go on with the same state.
     """
 
-    def weights(self, snapshot: NDArray[Any], /) -> ArrayLike:
-        """Weights of draws, shape (n,), finite and >= 0, in the order of the snapshot."""
+    def weights(self, snapshot: NDArray[Any], /) -> ArrayLike | None:
+        """Weights of draws, shape (n,), finite and >= 0, in the order of the snapshot.
+
+        ``None``: they stay as the rules make them, for an algorithm that writes columns only.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from curricle.algorithms.alp_gmm import AlpGmmConfig
 from curricle.algorithms.exp3 import Exp3Config
+from curricle.algorithms.frontier import FrontierConfig
 from curricle.algorithms.learnability import LearnabilityConfig
 from curricle.algorithms.level_replay import LevelReplayConfig
 from curricle.algorithms.mixture import MixtureConfig
@@ -24,6 +25,7 @@ ALGORITHMS: Mapping[str, type[SessionConfig]] = MappingProxyType(
     {
         "learning-progress": LearningProgressConfig,
         "noise-aware": NoiseAwareConfig,
+        "frontier": FrontierConfig,
         "uniform": UniformConfig,
         "variance": VarianceConfig,
         "learnability": LearnabilityConfig,
@@ -38,5 +40,6 @@ ALGORITHMS: Mapping[str, type[SessionConfig]] = MappingProxyType(
 )
 """What a curriculum takes as ``config``, by name.
 
-Stages, the mixture and ALP-GMM have a field without a default: their stages, parts or parameters.
+Stages, the mixture, ALP-GMM and the frontier have a field without a default: their stages, parts or
+parameters.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,10 +14,11 @@ from curricle.algorithms.turn import turn
 from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.core_backed import CoreBackend
 from curricle.config import Count, SessionConfig, Share
-from curricle.errors import UnknownTaskError
 
 # The largest weight of a table, below the limit of 4096: small ones keep most of their digits.
 _LARGEST = 1024.0
+# Completions between two calls of weights.
+_EVERY = 100
 
 
 class CustomConfig(SessionConfig):
@@ -38,7 +38,7 @@ class CustomConfig(SessionConfig):
     columns: ClassVar[tuple[str, ...]] = ()
 
     floor: Share = 0.0
-    update_every: Count | None = 100
+    update_every: Count | None = _EVERY
 
     def rules(self) -> Rules:
         """Rules that leave weights and learning progress to the caller."""
@@ -71,13 +71,13 @@ class CustomAlgorithm(CurriculumAlgorithm):
     def __init__(
         self,
         num_tasks: int,
-        hypers: CustomConfig,
+        hypers: SessionConfig,
         algorithm: WeightAlgorithm,
         backend: TaskMemoryBackend | None = None,
     ) -> None:
         super().__init__(num_tasks, hypers, backend)
         self.algorithm = algorithm
-        every = getattr(algorithm, "update_every", hypers.update_every)
+        every = getattr(algorithm, "update_every", getattr(hypers, "update_every", _EVERY))
         self.update_every = max(1, num_tasks // 1000) if every is None else int(every)
         if self.update_every < 1:
             raise ValueError(f"update_every={self.update_every} must be at least 1")
@@ -110,18 +110,22 @@ class CustomAlgorithm(CurriculumAlgorithm):
     def _refresh(self) -> bool:
         table = self.tracker.snapshot()
         before = table[list(self._columns)].copy()
-        weights = np.asarray(self.algorithm.weights(table), dtype=np.float64)
+        given = self.algorithm.weights(table)
+        if given is not None:
+            self._set_weights(table["task_id"], np.asarray(given, dtype=np.float64))
+        self._keep_columns(table, before)
+        return True
+
+    def _set_weights(self, ids: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
         name = type(self.algorithm).__name__
-        if weights.shape != table.shape:
-            raise ValueError(f"{name}.weights has shape {weights.shape}, not {table.shape}")
+        if weights.shape != ids.shape:
+            raise ValueError(f"{name}.weights has shape {weights.shape}, not {ids.shape}")
         if not (np.isfinite(weights).all() and (weights >= 0.0).all()):
             worst = weights[~(np.isfinite(weights) & (weights >= 0.0))][0]
             raise ValueError(f"{name}.weights has {worst}; weights are finite and >= 0")
         largest = weights.max(initial=0.0) or 1.0
         # Divided first: the quotient of a weight below the least normal number would be inf.
-        self.tracker.set_weights(table["task_id"], weights / largest * _LARGEST)
-        self._keep_columns(table, before)
-        return True
+        self.tracker.set_weights(ids, weights / largest * _LARGEST)
 
     def _keep_columns(self, table: NDArray[Any], before: NDArray[Any]) -> None:
         backend = self.tracker.backend
@@ -130,11 +134,8 @@ class CustomAlgorithm(CurriculumAlgorithm):
             return
         for name in self._columns:
             changed = table[table[name] != before[name]]
-            ids, values = changed["task_id"].tolist(), changed[name].tolist()
-            for task_id, value in zip(ids, values, strict=True):
-                # A task may be gone meanwhile.
-                with suppress(UnknownTaskError):
-                    backend.session.set_column(task_id, name, value)
+            ids, values = changed["task_id"].copy(), changed[name].copy()
+            backend.session.set_columns(name, ids, values)
 
 
 def columns_of(algorithm: object) -> tuple[str, ...]:
