@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
-from curricle import LearningProgressConfig, Session, UniformConfig
+from curricle import LearningProgressConfig, NoiseAwareConfig, Session, UniformConfig
 from curricle.algorithms.catalogue import ALGORITHMS
 from curricle.cli import app
 from curricle.simulate import simulate
@@ -202,7 +202,7 @@ class TestCommand:
             if line.startswith("│"):
                 name, *rest = (cell.strip() for cell in line.strip("│").split("│"))
                 cells[name] = rest
-        arms = [LearningProgressConfig(use_shared_memory=False, **fields), uniform()]
+        arms = [NoiseAwareConfig(use_shared_memory=False, **fields), uniform()]
         expected = [
             summarise([simulate(NoisyChainStudent(3, seed=s), arm, 900, seed=s) for s in range(2)])
             for arm in arms
@@ -211,13 +211,14 @@ class TestCommand:
 
     @pytest.mark.parametrize("value", ["score_range=[0, 1]", "sampling=sigmoid", "max_labels=null"])
     def test_settings_may_be_lists_words_and_nothing(self, value):
-        result, text = self.invoke("hypercube", "--episodes", 100, "--seeds", 1, "--set", value)
+        arguments = ["--episodes", 100, "--seeds", 1, "--algorithm", "learning-progress"]
+        result, text = self.invoke("hypercube", *arguments, "--set", value)
         assert result.exit_code == 0, text
 
     def test_the_baseline_alone_has_one_column(self):
         result, _ = self.invoke("hypercube", "--algorithm", "uniform", "--episodes", 100)
         assert result.exit_code == 0
-        assert "learning-progress" not in result.output
+        assert "noise-aware" not in result.output
 
     @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
     def test_every_algorithm_can_be_tried(self, algorithm):
@@ -242,7 +243,10 @@ class TestCommand:
             (["--set", "rand_task_rat=0.1"], "no field 'rand_task_rat'; did you mean"),
             (["--set", "rand_task_rate=2"], "rand_task_rate=2: Input should be less than or equal"),
             (["--set", "rand_task_rate=much"], "rand_task_rate='much': Input should be a valid"),
-            (["--set", "memory=3"], "LearningProgressConfig.memory no longer means anything"),
+            (
+                ["--algorithm", "learning-progress", "--set", "memory=3"],
+                "LearningProgressConfig.memory no longer means anything",
+            ),
             (["--set", "num_active_tasks=3"], "tasks is 100 but num_active_tasks is 3"),
             (["--set", "session_id=run"], "contradicts use_shared_memory=False"),
             (["--dimensions", "9"], "1000000000 tasks, more than 1000000; take fewer cubes"),
