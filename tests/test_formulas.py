@@ -176,7 +176,7 @@ def test_weights_of_noise_aware_progress(scores):
     for x in scores:
         data = rules.advance(data, x, span=1.0)
     share = min(len(scores) / 3.0, 1.0)
-    unsolved = 0.002 * (1.0 - data.success_rate_ema) ** 4
+    unsolved = 1e-6 + 0.002 * (1.0 - data.success_rate_ema) ** 4
     blend = 0.5 if share < 1.0 else 1.0
     assert data.weight == close(unsolved + 0.1 * (1.0 - share) + blend * share * data.lp_score)
 

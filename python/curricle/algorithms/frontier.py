@@ -20,8 +20,9 @@ _LARGEST = 0.1
 _EVERYWHERE = 0.003
 # Activity of a neighbourhood in which half a try counts as one that could have succeeded.
 _HALF_A_TRY = 0.3
-# Tries after which the weight is halved; it falls with their fourth power.
+# Tries after which the weight is halved, and the power of them that it falls with.
 _TRIES = 25.0
+_STEEPNESS = 8
 # Standard deviations of noise that a rise has to exceed, and the rise that is full activity.
 _DEVIATIONS = 3.0
 _FULL_RISE = 0.5
@@ -40,7 +41,7 @@ class FrontierConfig(NoiseAwareConfig):
       distance of the parameters, each scaled to [0, 1];
     - each try of a task counts as f / (f + 0.3) of one, so that tries from before its neighbours
       moved hardly count; u is their sum;
-    - a failing task is tried again in proportion to 0.1 (f + 0.003) / (1 + (u / 25)^4), times the
+    - a failing task is tried again in proportion to 0.1 (f + 0.003) / (1 + (u / 25)^8), times the
       fourth power of its failure rate, beside learning progress as it is.
 
     The idea that competence spreads from what was just learned is that of frontiers and zones of
@@ -107,7 +108,7 @@ class FrontierConfig(NoiseAwareConfig):
         played = snapshot["completion_count"]
         snapshot["tries"] += (played - snapshot["seen"]) * near / (near + _HALF_A_TRY)
         snapshot["seen"] = played
-        doubt = 1.0 + (snapshot["tries"] / _TRIES) ** 4
+        doubt = 1.0 + (snapshot["tries"] / _TRIES) ** _STEEPNESS
         snapshot["retry"] = _LARGEST * (near + _EVERYWHERE) / doubt
 
     def _activity(self, snapshot: NDArray[Any]) -> NDArray[np.float64]:

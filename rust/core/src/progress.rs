@@ -20,6 +20,10 @@ pub const NOISE_LEAK: f64 = 1.0 / 256.0;
 /// learning progress. At a success rate of a half it is a sixteenth of that.
 const UNSOLVED: f64 = 0.002;
 
+/// Weight that every task has under the noise-aware progress, by which draws are uniform where there
+/// is nothing else to go by.
+const ANY: f64 = 1e-6;
+
 /// The scores that a session has seen; they count where there is no `score_range`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
@@ -292,7 +296,7 @@ pub fn weigh(rules: &Rules, data: &TaskData) -> f64 {
         } else {
             UNSOLVED
         };
-        unsolved * (1.0 - data.success_rate_ema).max(0.0).powi(4)
+        ANY + unsolved * (1.0 - data.success_rate_ema).max(0.0).powi(4)
     } else {
         0.0
     };
@@ -667,16 +671,16 @@ mod tests {
             ..bounded()
         };
         let mut data = after(&rules, &[0.0; 5]);
-        assert_eq!(weigh(&rules, &data), UNSOLVED);
+        assert_eq!(weigh(&rules, &data), ANY + UNSOLVED);
         data.success_rate_ema = 0.5;
-        assert_eq!(weigh(&rules, &data), UNSOLVED / 16.0);
+        assert_eq!(weigh(&rules, &data), ANY + UNSOLVED / 16.0);
         let rules = Rules {
             retry_by_column: true,
             ..rules
         };
-        assert_eq!(weigh(&rules, &data), 0.0);
+        assert_eq!(weigh(&rules, &data), ANY);
         data.columns[0] = 0.8;
-        close(weigh(&rules, &data), 0.05);
+        close(weigh(&rules, &data), ANY + 0.05);
         // Before its first score, the column has no say.
         assert_eq!(weigh(&rules, &TaskData::new(2)), rules.exploration);
     }
