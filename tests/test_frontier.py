@@ -86,17 +86,31 @@ def test_retries_follow_the_formula():
         curriculum.verify()
 
 
-def test_scores_without_a_range_count_by_how_far_apart_the_tasks_are():
-    scores = {0: [-50.0] * 30 + [150.0] * 40, 1: [-50.0] * 20, 2: [-50.0] * 20}
-    config = FrontierConfig(parameters=[0, 1, 5], neighbours=1, update_every=10**6, **LOCAL)
+@pytest.mark.parametrize("scale", [200.0, 1e-3])
+def test_scores_without_a_range_count_by_how_far_apart_the_tasks_are(scale):
+    fails, succeeds = -0.25 * scale, 0.75 * scale
+    scores = {0: [fails] * 30 + [succeeds] * 40, 1: [fails] * 20, 2: [fails] * 20}
+    config = FrontierConfig(
+        parameters=[0, 1, 5],
+        neighbours=1,
+        task_default_success_threshold=0.0,
+        update_every=10**6,
+        **LOCAL,
+    )
     with Curriculum(3, config) as curriculum:
         for task_id, history in scores.items():
             for score in history:
                 curriculum.report(task_id, score)
         curriculum.algorithm.refresh()
-        retries = [curriculum.tracker.backend.read(i).columns[0] for i in range(3)]
-    # The EMA of task 0 is near 150, those of the others are -50. The nearest of task 2 is task 1.
-    assert retries[1] > 20 * retries[2] > 0.0
+        read = curriculum.tracker.backend.read
+        retries = [read(task_id).columns[0] for task_id in range(3)]
+        spread = read(0).reward_ema - fails
+    active = activity_of(scores[0], 0.0, spread)
+    assert 0.1 < active < 1.0
+    # The nearest of task 1 is task 0, that of task 2 is task 1, which has learned nothing.
+    tried = 20 * active / (active + 0.3)
+    assert retries[1] == pytest.approx(0.1 * (active + 0.003) / (1 + (tried / 25) ** 8))
+    assert retries[2] == pytest.approx(0.1 * 0.003)
 
 
 def test_a_failing_task_is_tried_more_beside_one_that_learns():
