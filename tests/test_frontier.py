@@ -22,7 +22,7 @@ def activity_of(scores, progress, unit):
     """How much a task was learned, by plain loops over its scores."""
     if not scores:
         return 0.0
-    mean = square = scores[0]
+    mean, square = scores[0], scores[0] ** 2
     for score in scores[1:]:
         mean += STEP * (score - mean)
         square += STEP * (score**2 - square)
@@ -89,7 +89,7 @@ def test_retries_follow_the_formula():
 @pytest.mark.parametrize("scale", [200.0, 1e-3])
 def test_scores_without_a_range_count_by_how_far_apart_the_tasks_are(scale):
     fails, succeeds = -0.25 * scale, 0.75 * scale
-    scores = {0: [fails] * 30 + [succeeds] * 40, 1: [fails] * 20, 2: [fails] * 20}
+    scores = {0: [fails] * 30 + [succeeds] * 60, 1: [fails] * 20, 2: [fails] * 20}
     config = FrontierConfig(
         parameters=[0, 1, 5],
         neighbours=1,
@@ -104,9 +104,9 @@ def test_scores_without_a_range_count_by_how_far_apart_the_tasks_are(scale):
         curriculum.algorithm.refresh()
         read = curriculum.tracker.backend.read
         retries = [read(task_id).columns[0] for task_id in range(3)]
-        spread = read(0).reward_ema - fails
-    active = activity_of(scores[0], 0.0, spread)
-    assert 0.1 < active < 1.0
+        learned = read(0)
+    active = activity_of(scores[0], learned.lp_score, learned.reward_ema - fails)
+    assert learned.lp_score < active < 1.0
     # The nearest of task 1 is task 0, that of task 2 is task 1, which has learned nothing.
     tried = 20 * active / (active + 0.3)
     assert retries[1] == pytest.approx(0.1 * (active + 0.003) / (1 + (tried / 25) ** 8))
