@@ -399,3 +399,48 @@ def test_the_uniform_floor_is_the_config_s():
     curriculum.report(np.array([2, 2]), np.array([0.0, 1.0]))
     curriculum.draw()
     assert shares(curriculum) == pytest.approx([0.15, 0.15, 0.55, 0.15])
+
+
+class TestMistakes:
+    def test_weights_that_are_forgotten(self):
+        class Forgot:
+            def weights(self, snapshot):
+                1 / (1 + snapshot["completion_count"])
+
+        with Curriculum(3, Forgot()) as curriculum:
+            # Again at the next draw: nothing goes on with the weights of before.
+            for _ in range(2):
+                with pytest.raises(ValueError, match=r"Forgot.weights returned None; return wei"):
+                    curriculum.draw()
+
+    def test_columns_that_are_a_text(self):
+        class Lettered:
+            columns = "favoured"
+
+            def weights(self, snapshot):
+                return snapshot["favoured"]
+
+        with pytest.raises(TypeError, match=r"columns is the text 'favoured'.*\('favoured',\)"):
+            Curriculum(3, Lettered())
+
+    @pytest.mark.parametrize("every", [1.5, True, "ten", 0])
+    def test_update_every_that_is_no_count(self, every):
+        class Hasty:
+            update_every = every
+
+            def weights(self, snapshot):
+                return np.ones(len(snapshot))
+
+        with pytest.raises((TypeError, ValueError), match="update_every"):
+            Curriculum(3, Hasty())
+
+    def test_a_weight_that_is_none_names_its_task(self):
+        class Broken:
+            def weights(self, snapshot):
+                return np.where(snapshot["task_id"] == 2, np.nan, 1.0)
+
+        with (
+            Curriculum(3, Broken()) as curriculum,
+            pytest.raises(ValueError, match="nan for task 2"),
+        ):
+            curriculum.draw()

@@ -7,7 +7,8 @@ import warnings
 import pytest
 from pydantic import ValidationError
 
-from curricle.config import LearningProgressConfig, UniformConfig
+from curricle import Curriculum
+from curricle.config import LearningProgressConfig, NoiseAwareConfig, UniformConfig
 
 PRESETS = ["default", "stable", "fast_learning", "arena_legacy"]
 
@@ -166,6 +167,7 @@ class TestRules:
             "performance_bonus": 0.2,
             "success_threshold": 0.6,
             "generator_type": 2.0,
+            "retry_by_column": False,
         }
 
     def test_without_bounds_there_is_no_baseline(self):
@@ -216,3 +218,29 @@ class TestPresets:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             getattr(LearningProgressConfig, preset)().rules()
+
+
+class TestSuccessThreshold:
+    def test_is_the_middle_of_the_range_unless_it_is_given(self):
+        assert NoiseAwareConfig().task_default_success_threshold == 0.5
+        config = NoiseAwareConfig(score_range=(-1.0, 0.0))
+        assert config.task_default_success_threshold == -0.5
+        assert config.rules().as_dict()["success_threshold"] == -0.5
+        assert NoiseAwareConfig(**config.model_dump()) == config
+        given = NoiseAwareConfig(score_range=(0, 100), task_default_success_threshold=90.0)
+        assert given.task_default_success_threshold == 90.0
+
+    def test_outside_the_range_is_refused(self):
+        with pytest.raises(ValueError, match=r"=0.5 lies outside score_range=\(-1.0, 0.0\)"):
+            NoiseAwareConfig(score_range=(-1.0, 0.0), task_default_success_threshold=0.5)
+
+    def test_scores_of_any_range_are_told_apart_by_default(self):
+        for low, high in ((-1.0, 0.0), (0.0, 100.0)):
+            config = NoiseAwareConfig(score_range=(low, high), use_shared_memory=False)
+            with Curriculum({"solved": 1, "impossible": 2}, config, seed=0) as curriculum:
+                drawn = []
+                for _ in range(1_000):
+                    task = curriculum.draw()
+                    drawn.append(task.task_id)
+                    curriculum.report(task.ticket, high if task.task_id == 0 else low)
+                assert drawn.count(1) > 900

@@ -528,7 +528,7 @@ def test_the_default_looks_for_evidence():
         curriculum.report([0] * 30 + [1] * 30, [0.0] * 29 + [1.0] + [0.0, 1.0] * 15)
         awakened, coin = curriculum.explain(0), curriculum.explain(1)
         assert awakened["weight_from"] == (
-            "learning progress by evidence, and another try while it fails"
+            "learning progress by evidence, and another try while it fails, by 0.002"
         )
         assert awakened["evidence"] > coin["evidence"]
         assert awakened["probability"] > 3 * coin["probability"]

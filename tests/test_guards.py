@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -11,10 +12,14 @@ from curricle import (
     BucketedTaskGenerator,
     Curriculum,
     EmptyTableError,
+    FrontierConfig,
     LearnabilityConfig,
     LearningProgressConfig,
     MixtureConfig,
     NoiseAwareConfig,
+    SingleTaskGenerator,
+    TaskGenerator,
+    TaskGeneratorSet,
     UniformConfig,
     compat,
 )
@@ -23,6 +28,9 @@ from curricle.students import NoisyChainStudent
 from score_histories import shares
 from session_workers import Worker, draw_in_kept, limit_in_kept, open_session
 from test_backends import DictBackend
+
+# A label that waits for its tasks.
+pytestmark = pytest.mark.filterwarnings("ignore:no task has the label 'idle'")
 
 LABELS = ["a", "a", "b", "b", "c", None]
 TASKS = [{"label": label} if label else {} for label in LABELS]
@@ -350,3 +358,81 @@ def share_of_the_mastered(least, *, seed=4):
 def test_a_mastered_label_keeps_its_share_while_others_are_learned():
     assert share_of_the_mastered(0.0) < 0.15
     assert share_of_the_mastered(0.3) == pytest.approx(0.3, abs=0.03)
+
+
+class TestEvictingPools:
+    def play(self, config, limits, pool_size=40, episodes=3_000):
+        """A curriculum of two labels, half of the ids each, after some episodes."""
+        kinds = [SingleTaskGenerator.Config(env={}, label=label) for label in ("a", "b")]
+        generator = TaskGeneratorSet.Config(generators=kinds, weights=[1.0, 1.0]).create()
+        curriculum = Curriculum(generator, config, pool_size=pool_size, seed=0)
+        for label, (least, most) in limits.items():
+            curriculum.limit_share(label, least, most)
+        rng = np.random.default_rng(0)
+        drawn = []
+        for _ in range(episodes):
+            task = curriculum.draw()
+            drawn.append(task.get_label())
+            curriculum.report(task.ticket, float(rng.random() < 0.5))
+        totals = curriculum.label_totals()
+        return curriculum, drawn, {label: totals[label]["tasks"] for label in totals}
+
+    @pytest.mark.parametrize("kind", [NoiseAwareConfig, LearningProgressConfig])
+    def test_a_banned_label_leaves_the_pool(self, kind):
+        config = kind(use_shared_memory=False, score_range=(0.0, 1.0))
+        curriculum, drawn, tasks = self.play(config, {"b": (0.0, 0.0)})
+        with curriculum:
+            assert set(drawn) == {"a"}
+            assert tasks["b"] == 0
+            assert tasks["a"] == len(curriculum.tracker.get_all_tracked_tasks()) == 40
+            assert curriculum.tracker.totals()["evicted"] > 40
+
+    def test_a_most_share_of_the_draws_is_one_of_the_pool(self):
+        config = NoiseAwareConfig(use_shared_memory=False, score_range=(0.0, 1.0))
+        curriculum, drawn, tasks = self.play(config, {"b": (0.0, 0.2)})
+        with curriculum:
+            assert tasks["b"] <= 0.2 * 40
+            assert drawn[1_000:].count("b") <= 0.23 * 2_000
+
+    def test_the_last_task_of_a_least_share_stays(self):
+        # Always solved, so that it would be the first to go.
+        class Rare(TaskGenerator):
+            def get_task(self, task_id):
+                return {"label": "common" if task_id % 20 else "rare"}
+
+        config = NoiseAwareConfig(use_shared_memory=False, score_range=(0.0, 1.0))
+        rng = np.random.default_rng(0)
+        with Curriculum(Rare(), config, pool_size=40, seed=1) as curriculum:
+            curriculum.limit_share("rare", least=0.3)
+            seen = []
+            for _ in range(4_000):
+                task = curriculum.draw()
+                seen.append(task.get_label())
+                score = 1.0 if seen[-1] == "rare" else float(rng.random() < 0.5)
+                curriculum.report(task.ticket, score)
+            assert curriculum.tracker.totals()["evicted"] > 40
+            assert curriculum.label_totals()["rare"]["tasks"] >= 1
+        assert abs(seen.count("rare") / len(seen) - 0.3) < 0.03
+
+
+def test_a_label_that_no_task_has_is_told():
+    with Curriculum({"walk": 1, "swim": 2}, UniformConfig(use_shared_memory=False)) as curriculum:
+        with pytest.warns(RuntimeWarning, match="no task has the label 'swmi'.*mean 'swim'"):
+            curriculum.ban("swmi")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            curriculum.ban("swim")
+
+
+def test_explain_names_what_else_there_is_of_a_task():
+    pytest.importorskip("scipy")
+    config = FrontierConfig(parameters=[1.0, 2.0], use_shared_memory=False)
+    with Curriculum(2, config) as curriculum:
+        for _ in range(5):
+            curriculum.report(1, 0.0)
+        curriculum.draw()
+        why = curriculum.explain(1)
+    assert why["success_rate_ema"] == 0.0
+    assert set(why["columns"]) == {"retry", "tries", "seen"}
+    assert why["weight"] == pytest.approx(1e-6 + why["columns"]["retry"], abs=2e-9)
+    assert why["weight_from"].endswith("column retry")

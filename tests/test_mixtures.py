@@ -126,11 +126,14 @@ def test_it_is_computed_as_often_as_its_parts():
         ({"parts": PARTS[:1], "floor": 0.5}, "floor=0.5, but the shares of parts leave 0.9"),
         ({"parts": [(0.0, PARTS[0][1])]}, "greater than 0"),
         ({"parts": [(0.5, UniformConfig())]}, "is the floor"),
-        ({"parts": [(0.5, CustomConfig())]}, r"has no weights\(snapshot\)"),
+        (
+            {"parts": [(0.5, CustomConfig())]},
+            r"CustomConfig, has no weights.*take a LearningProgressConfig",
+        ),
         ({"parts": [(0.5, LearningProgressConfig())]}, "needs score_range"),
         (
             {"parts": [(0.5, LearnabilityConfig(task_tracker_ema_alpha=0.3))]},
-            r"parts\[0\], a LearnabilityConfig, has ema_alpha=0.3, where 0.1 holds",
+            r"parts\[0\], a LearnabilityConfig, has task_tracker_ema_alpha=0.3, where 0.1 holds",
         ),
         ({"parts": PARTS[5:]}, r"parts\[1\], a VarianceConfig, has baseline=None"),
     ],

@@ -385,3 +385,27 @@ SUM = r"(?=.*add up to 1\.1\b)(?=.*0\.7)(?=.*['\"]b['\"])(?=.*lower)"
 def test_limits_that_cannot_be(table, case):
     table.backend.limit_share("a", 0.4)
     table.refuses(case)
+
+
+def test_evictions_of_overfull_labels_first_and_not_of_the_last_of_a_least_share(make):
+    labels = ["kept", "a", "a", "banned", "a", "banned", "half", "half", "half", "half"]
+    backend = filled(make(), labels, list(range(1, 11)))
+    for task_id in range(10):
+        backend.update_score(task_id, 0.5)
+        backend.set_lp(task_id, float(task_id))
+    backend.limit_share("kept", 0.1)
+    backend.limit_share("banned", 0.0, 0.0)
+    backend.limit_share("half", 0.0, 0.25)
+
+    def evict():
+        task_id = backend.choose_eviction(1)
+        backend.remove(task_id, evict=True)
+        return task_id
+
+    # Of 10, 9, 8 and so on tasks "half" may have a quarter.
+    assert [evict() for _ in range(2)] == [3, 5]
+    assert [evict() for _ in range(2)] == [6, 7]
+    assert backend.choose_eviction(1) == 8
+    backend.limit_share("half")
+    assert [evict() for _ in range(5)] == [1, 2, 4, 8, 9]
+    assert backend.choose_eviction(1) is None

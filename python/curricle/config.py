@@ -57,7 +57,9 @@ class SessionConfig(BaseModel, ABC):
             or more where a fixed set of tasks has more.
         max_inactive_labels_retained: labels without tasks that keep an entry of their own, >= 0.
         task_tracker_ema_alpha: step of ``reward_ema`` and ``success_rate_ema``, in (0, 1].
-        task_default_success_threshold: score from which an episode is a success.
+        task_default_success_threshold: score from which an episode is a success: where it is not
+            given, the middle of ``score_range``, or 0.5 without one. Name it where scores are of
+            another size: `NoiseAwareConfig` tries again what does not succeed.
         task_default_generator_type: ``generator_type`` of tasks that name none.
         use_shared_memory: whether other processes share the table.
         session_id: name of the shared session. ``None`` becomes a name when the config is made
@@ -124,6 +126,21 @@ class SessionConfig(BaseModel, ABC):
             "success_threshold": self.task_default_success_threshold,
             "generator_type": self.task_default_generator_type,
         }
+
+    @model_validator(mode="after")
+    def _threshold_within_range(self) -> Self:
+        if self.score_range is None:
+            return self
+        low, high = self.score_range
+        if "task_default_success_threshold" not in self.model_fields_set:
+            object.__setattr__(self, "task_default_success_threshold", low + (high - low) / 2.0)
+        elif not low <= self.task_default_success_threshold <= high:
+            raise ValueError(
+                f"task_default_success_threshold={self.task_default_success_threshold} lies "
+                f"outside score_range=({low}, {high}), so that all episodes would be alike; leave "
+                "it out for the middle, or take a score between"
+            )
+        return self
 
     @model_validator(mode="after")
     def _pool_fits(self) -> Self:

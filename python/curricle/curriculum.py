@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -190,8 +192,10 @@ class Curriculum:
             most: share that it gets at most, in [``least``, 1], unless all tasks of the pool have
                 such limits and these add up to less than 1. 0 is a ban, see `ban`.
 
-        ``limit_share(label)`` takes the limits off. They are kept to a billionth, in checkpoints
-        as well.
+        A call replaces both limits of the label: ``limit_share(label)`` takes them off. They are
+        kept to a billionth, in checkpoints as well. In a pool that evicts tasks, labels that have
+        more of the tasks than they may have of the draws are evicted first and not added, and the
+        last task of a label with a least share stays.
 
         Raises:
             ValueError: a share out of its range, least shares that add up to more than 1, or a
@@ -200,6 +204,16 @@ class Curriculum:
             CapacityError: more labels than the table can hold.
         """
         self._tracker.limit_share(label, least, most)
+        if isinstance(self._generator, FixedTasks):
+            known = {known for known in self._generator.labels() or () if known is not None}
+            if label not in known:
+                close = difflib.get_close_matches(label, known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                warnings.warn(
+                    f"no task has the label {label!r}, so that its limits do nothing{hint}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     def ban(self, label: str) -> None:
         """Draws no task of the label from now on; ``limit_share(label)`` takes the ban off.
@@ -341,11 +355,12 @@ class Curriculum:
         return task
 
     def _look_after(self) -> None:
-        self._since = 0
         if isinstance(self._algorithm, CustomAlgorithm):
             self._algorithm.refresh()
         else:
             self._pool.renew()
+        # Last: where weights raised, the next draw raises again.
+        self._since = 0
 
     # Views.
 

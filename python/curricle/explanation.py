@@ -35,7 +35,7 @@ def explain(tracker: TaskTracker, task_id: int) -> dict[str, Any]:
     share = 1.0 / len(ids)
     if floor < 1.0:
         share = (by_law - uniform_part) / (1.0 - floor)
-    averages = ("reward_ema", "p_fast", "p_slow", "p_true")
+    averages = ("reward_ema", "success_rate_ema", "p_fast", "p_slow", "p_true")
     return {
         "task_id": task_id,
         "label": data.label,
@@ -44,6 +44,7 @@ def explain(tracker: TaskTracker, task_id: int) -> dict[str, Any]:
         **{name: getattr(data, name) for name in averages},
         "evidence": data.evidence,
         "lp_score": data.lp_score,
+        "columns": dict(zip(backend.columns, data.columns, strict=True)),
         "law": rules["law"],
         "weight": data.weight,
         "weight_from": _weight_from(data.completion_count, rules),
@@ -93,5 +94,6 @@ def _weight_from(completions: int, rules: dict[str, Any]) -> str:
     if completions < rules["min_samples"]:
         return f"exploration and progress: {completions} of {rules['min_samples']} scores"
     if rules["progress"] == "noise-aware":
-        return "learning progress by evidence, and another try while it fails"
+        again = "column retry" if rules["retry_by_column"] else "0.002"
+        return f"learning progress by evidence, and another try while it fails, by {again}"
     return "learning progress"

@@ -191,13 +191,25 @@ class Pool:
         if len(tracker) > self.size:
             return tracker.remove_task(evicted, evict=True)
         stream = Stream(_seed(tracker), self._tenancy(evicted))
-        # Where nearly all ids are in the pool, the task that is there may as well stay.
+        full = self._full_labels(tracker)
+        # Where nearly all ids are in the pool, or nearly all labels have what they may have, the
+        # task that is there may as well stay.
         for _ in range(64):
             task_id = int(stream.random() * self.max_task_id)
             if task_id not in tracker:
                 label = self.generator.task(task_id).get_label()
-                return tracker.replace_task(evicted, task_id, label=label)
+                if label not in full:
+                    return tracker.replace_task(evicted, task_id, label=label)
         return False
+
+    def _full_labels(self, tracker: TaskTracker) -> set[str | None]:
+        """Labels that with one task more would have more of the pool than of the draws."""
+        limited = {label: most for label, (_, most) in tracker.share_limits().items() if most < 1.0}
+        if not limited:
+            return set()
+        totals = tracker.label_totals()
+        tasks = {label: totals[label]["tasks"] if label in totals else 0.0 for label in limited}
+        return {label for label, most in limited.items() if tasks[label] + 1 > most * self.size}
 
     def _tenancy(self, task_id: int) -> int:
         """A number of the task and of its time in the pool."""

@@ -39,7 +39,8 @@ class AlpGmmConfig(CustomConfig):
     Attributes:
         parameters: parameters of each task by its id: a mapping, or a sequence for ids 0 to n-1;
             each of the same length d >= 1, finite.
-        window: tasks that the mixture is fitted to, the last ones played, >= 2.
+        window: tasks that the mixture is fitted to, the last ones played, >= 2; all tasks, where
+            there are fewer.
         components: the most components of a mixture, >= 2.
         criterion: "aic", the paper's, or "bic".
         floor: share of uniform draws, in [0, 1].
@@ -84,14 +85,16 @@ class AlpGmmConfig(CustomConfig):
         known, values = scaled(self.parameters)
         points = values[places(known, snapshot["task_id"])]
         scored = np.flatnonzero(snapshot["completion_count"] > 0)
-        if len(scored) < self.window:
+        window = min(self.window, len(snapshot))
+        # A mixture takes two.
+        if len(scored) < max(window, 2):
             return np.ones(len(snapshot))
         order = scored[np.argsort(snapshot["last_completed"][scored], kind="stable")]
-        progress = self._progress(snapshot[order], points[order])[-self.window :]
+        progress = self._progress(snapshot[order], points[order])[-window:]
         largest = progress.max()
         if largest == 0.0:
             return np.ones(len(snapshot))
-        data = np.column_stack([points[order[-self.window :]], progress / largest])
+        data = np.column_stack([points[order[-window:]], progress / largest])
         mixture = self._fitted(data)
         # A mean may fall below 0 by rounding only: no ALP is negative.
         chosen = np.maximum(mixture.means_[:, -1], 0.0)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from curricle import checks
 from curricle._core import Rules
 from curricle.algorithms.base import CurriculumAlgorithm, WeightAlgorithm
 from curricle.algorithms.turn import turn
@@ -78,10 +79,15 @@ class CustomAlgorithm(CurriculumAlgorithm):
         super().__init__(num_tasks, hypers, backend)
         self.algorithm = algorithm
         every = getattr(algorithm, "update_every", getattr(hypers, "update_every", _EVERY))
-        self.update_every = max(1, num_tasks // 1000) if every is None else int(every)
-        if self.update_every < 1:
-            raise ValueError(f"update_every={self.update_every} must be at least 1")
+        if every is None:
+            every = max(1, num_tasks // 1000)
+        self.update_every = checks.integer(every, "update_every", 1, checks.MAX_ID)
         self._columns = columns_of(algorithm)
+        if hypers.rules().as_dict()["retry_by_column"] and self._columns[0] != "retry":
+            raise ValueError(
+                f"columns={self._columns}: the first one must be 'retry', which weights follow; "
+                "add your own after those of FrontierConfig"
+            )
         there = self.tracker.backend.columns
         if not set(self._columns) <= set(there):
             raise ValueError(
@@ -111,7 +117,13 @@ class CustomAlgorithm(CurriculumAlgorithm):
         table = self.tracker.snapshot()
         before = table[list(self._columns)].copy()
         given = self.algorithm.weights(table)
-        if given is not None:
+        if given is None:
+            if self.hypers.rules().as_dict()["progress"] == "given":
+                raise ValueError(
+                    f"{type(self.algorithm).__name__}.weights returned None; return weights, shape "
+                    f"{table.shape}"
+                )
+        else:
             self._set_weights(table["task_id"], np.asarray(given, dtype=np.float64))
         self._keep_columns(table, before)
         return True
@@ -121,8 +133,10 @@ class CustomAlgorithm(CurriculumAlgorithm):
         if weights.shape != ids.shape:
             raise ValueError(f"{name}.weights has shape {weights.shape}, not {ids.shape}")
         if not (np.isfinite(weights).all() and (weights >= 0.0).all()):
-            worst = weights[~(np.isfinite(weights) & (weights >= 0.0))][0]
-            raise ValueError(f"{name}.weights has {worst}; weights are finite and >= 0")
+            at = int(np.argmin(np.isfinite(weights) & (weights >= 0.0)))
+            raise ValueError(
+                f"{name}.weights has {weights[at]} for task {ids[at]}; weights are finite and >= 0"
+            )
         largest = weights.max(initial=0.0) or 1.0
         # Divided first: the quotient of a weight below the least normal number would be inf.
         self.tracker.set_weights(ids, weights / largest * _LARGEST)
@@ -140,4 +154,7 @@ class CustomAlgorithm(CurriculumAlgorithm):
 
 def columns_of(algorithm: object) -> tuple[str, ...]:
     """Names of the columns of a record that an algorithm keeps state of its own in."""
-    return tuple(getattr(algorithm, "columns", ()))
+    columns = getattr(algorithm, "columns", ())
+    if isinstance(columns, str):
+        raise TypeError(f"columns is the text {columns!r}; give a tuple of names, ({columns!r},)")
+    return tuple(columns)

@@ -24,6 +24,12 @@ _STATISTICS = (
     "generator_type",
 )
 _BASELINE = ("baseline", "baseline_samples")
+# What fields of a configuration are called that have another name in the rules.
+_FIELDS = {
+    "ema_alpha": "task_tracker_ema_alpha",
+    "success_threshold": "task_default_success_threshold",
+    "generator_type": "task_default_generator_type",
+}
 
 
 class MixtureConfig(CustomConfig):
@@ -79,7 +85,10 @@ class MixtureConfig(CustomConfig):
             elif isinstance(part, UniformConfig):
                 raise ValueError(f"{name} is the floor; leave it out, and its share is the floor")
             elif not isinstance(part, WeightAlgorithm):
-                raise ValueError(f"{name} has no weights(snapshot)")
+                raise ValueError(
+                    f"{name} has no weights(snapshot) to be mixed; take a "
+                    "LearningProgressConfig, or an algorithm with weights(snapshot)"
+                )
             elif columns_of(part):
                 raise ValueError(f"{name} has the columns {columns_of(part)}; it cannot be mixed")
         return parts
@@ -119,8 +128,9 @@ class MixtureConfig(CustomConfig):
             for name, value in expected.items():
                 if rules[name] != value:
                     raise ValueError(
-                        f"parts[{at}], a {type(part).__name__}, has {name}={rules[name]}, where "
-                        f"{value} holds; give the mixture and all its parts the same"
+                        f"parts[{at}], a {type(part).__name__}, has {_FIELDS.get(name, name)}="
+                        f"{rules[name]}, where {value} holds; give the mixture and all its parts "
+                        "the same"
                     )
         return self
 

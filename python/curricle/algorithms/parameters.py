@@ -18,7 +18,9 @@ def _by_id(parameters: Any) -> Any:
     if not isinstance(parameters, Mapping):
         return parameters
     return {
-        task_id: tuple(float(value) for value in np.ravel(values))
+        task_id.item() if isinstance(task_id, np.integer) else task_id: tuple(
+            float(value) for value in np.ravel(values)
+        )
         for task_id, values in parameters.items()
     }
 

@@ -18,7 +18,13 @@ from curricle.backends.files import read_file, write_file
 from curricle.backends.label_rows import LabelRow, gone_row, label_row
 from curricle.backends.ledger import Ledger
 from curricle.backends.records import distribution, eviction_choice, to_array
-from curricle.backends.share_limits import BILLIONTHS, Groups, group, set_limits
+from curricle.backends.share_limits import (
+    BILLIONTHS,
+    Groups,
+    evictions_under,
+    group,
+    set_limits,
+)
 from curricle.errors import CapacityError, EmptyTableError, SessionError, UnknownTaskError
 
 
@@ -407,8 +413,10 @@ class TaskMemoryBackend(ABC):
     def choose_eviction(self, min_presentations: int = 5, percentile: float = 1.0) -> int | None:
         """The task of least LP among those with at least ``min_presentations`` completions.
 
-        Only if its LP lies within the lowest ``percentile`` of all; else None. None as well,
-        with a warning, from a full table whose `delete_task` gives no room back.
+        Only if its LP lies within the lowest ``percentile`` of all; else None. Before all others
+        goes a task of a label that has more of the tasks than it may have of the draws; the last
+        task of a label that has a least share stays. None as well, with a warning, from a full
+        table whose `delete_task` gives no room back.
         """
         checks.integer(min_presentations, "min_presentations", 0, checks.MAX_SEED)
         if not 0.0 <= checks.real(percentile, "percentile") <= 1.0:
@@ -416,7 +424,13 @@ class TaskMemoryBackend(ABC):
         if self._is_full_for_good():
             warnings.warn(_FULL.format(self.max_tasks), RuntimeWarning, stacklevel=2)
             return None
-        return eviction_choice(self.snapshot(), min_presentations, percentile)
+        table, limits = self.snapshot(), self._ledger.limits
+        if not limits:
+            return eviction_choice(table, min_presentations, percentile)
+        overfull, last = evictions_under(table, self.labels(), limits)
+        if overfull.any():
+            return eviction_choice(table[overfull], 0, 1.0)
+        return eviction_choice(table, min_presentations, percentile, last)
 
     def stream(self, seed: int | None = None) -> Stream:
         """A stream of (session seed, ``seed``), or of the next number of the session."""

@@ -76,12 +76,19 @@ def distribution(rules: Rules, table: NDArray[Any]) -> NDArray[np.float64]:
     return (1.0 - floor) * shares + floor / max(n, 1)
 
 
-def eviction_choice(table: NDArray[Any], min_presentations: int, percentile: float) -> int | None:
+def eviction_choice(
+    table: NDArray[Any],
+    min_presentations: int,
+    percentile: float,
+    kept: NDArray[np.bool_] | None = None,
+) -> int | None:
     """The task of least learning progress that was presented often enough, if any.
 
-    It is chosen only if fewer than the share ``percentile`` of all tasks have a lower one.
+    It is chosen only if fewer than the share ``percentile`` of all tasks have a lower one, and not
+    among those that are ``kept``, shape (n,).
     """
-    eligible = table[table["completion_count"] >= min_presentations]
+    often = table["completion_count"] >= min_presentations
+    eligible = table[often if kept is None else often & ~kept]
     if len(eligible) == 0:
         return None
     worst = eligible[np.argmin(eligible["lp_score"])]

@@ -114,6 +114,27 @@ def group(
     return Groups(names, of, sizes, shares, project(shares, sizes, least, most))
 
 
+def evictions_under(
+    table: NDArray[Any], labels: Sequence[str | None], limits: Mapping[str, Limits]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What limits say of evictions, shape (n,) each.
+
+    Returns:
+        Tasks of labels with more of the tasks than they may have of the draws, which would stay
+        for ever, as they are hardly drawn; the last task of each label with a least share.
+    """
+    overfull, last = np.zeros(len(table), np.bool_), np.zeros(len(table), np.bool_)
+    for label, (least, most) in limits.items():
+        if label in labels:
+            own = table["label"] == labels.index(label)
+            count = int(own.sum())
+            if most < BILLIONTHS and count * BILLIONTHS > most * len(table):
+                overfull |= own
+            if least > 0 and count == 1:
+                last |= own
+    return overfull, last
+
+
 def project(
     shares: NDArray[np.float64],
     sizes: NDArray[np.int64],

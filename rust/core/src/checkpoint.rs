@@ -24,6 +24,16 @@ use crate::table::Table;
 use crate::tally::{MAX_PROGRESS, Retired, Tally, fixed_weight};
 use crate::words::Word;
 
+/// Names of columns, as the caller would write them.
+fn texts(names: &[[u64; NAME_WORDS]]) -> Vec<String> {
+    let text = |words: &[u64; NAME_WORDS]| {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let text = String::from_utf8_lossy(&bytes);
+        text.trim_end_matches('\0').to_owned()
+    };
+    names.iter().map(text).collect()
+}
+
 impl Saved {
     /// What keeps the checkpoint out of a table.
     fn fits(&self, table: &Table) -> std::result::Result<(), String> {
@@ -34,9 +44,10 @@ impl Saved {
             .collect::<Vec<[u64; NAME_WORDS]>>();
         if names != self.columns {
             return Err(format!(
-                "the file has {} columns and the session {}, or their names differ",
-                self.columns.len(),
-                names.len()
+                "the file has the columns {:?} and the session {:?}: load it with the algorithm \
+                 that saved it",
+                texts(&self.columns),
+                texts(&names)
             ));
         }
         let mut slots = vec![false; shape.capacity];

@@ -19,7 +19,7 @@ pub enum Error {
     },
     /// The label table has no free entry, even after folding inactive labels.
     #[error(
-        "the label table is full: {limit} labels, every one with live tasks; \
+        "the label table is full: {limit} labels, every one with live tasks or limits; \
          make the session with a larger max_labels or use fewer labels"
     )]
     Labels {

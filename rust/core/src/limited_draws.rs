@@ -179,6 +179,38 @@ impl Table {
         self.shares_by_totals()
     }
 
+    /// The task of least LP of the labels that have more of the tasks than they may have of the
+    /// draws. Such tasks are hardly drawn, so that they would stay for ever.
+    pub(crate) fn choose_overfull(&self) -> Option<i64> {
+        let most_tasks = |limits: Limits| limits.most * self.len() as f64;
+        let overfull: Vec<usize> = self
+            .limited_labels()
+            .filter(|(label, limits)| {
+                limits.most < 1.0 && self.weight_and_tasks(*label).1 as f64 > most_tasks(*limits)
+            })
+            .map(|(label, _)| label)
+            .collect();
+        let (_, tenant) = self
+            .live_slots()
+            .filter(|(_, tenant)| overfull.contains(&(tenant.label as usize)))
+            .min_by(|(one, _), (two, _)| {
+                let progress = |slot: usize| {
+                    let local = slot >> self.layout.stripes.trailing_zeros();
+                    self.progress(self.layout.stripe_of(slot))[local].get_f64()
+                };
+                progress(*one).total_cmp(&progress(*two))
+            })?;
+        Some(tenant.task_id)
+    }
+
+    /// The labels with a least share that have one task only.
+    pub(crate) fn last_of_least_shares(&self) -> Vec<usize> {
+        self.limited_labels()
+            .filter(|(label, limits)| limits.least > 0.0 && self.weight_and_tasks(*label).1 <= 1)
+            .map(|(label, _)| label)
+            .collect()
+    }
+
     /// One slot by the law of the session and the limits; the outer `None` where no task may be
     /// drawn.
     #[cold]
@@ -427,6 +459,27 @@ mod tests {
         assert_eq!(session.share_limits().len(), 2);
         // A label's own share counts once.
         limit(&session, "1", 0.35, 1.0);
+    }
+
+    #[test]
+    fn labels_that_are_overfull_are_evicted_first_and_the_last_of_a_least_share_is_not() {
+        // LP by id: of the label "0" it is least.
+        let session = session(Law::Proportional, 0.0);
+        let evict = || {
+            let task_id = session.table().choose_eviction(1, 1.0)?;
+            session.remove(task_id, true).unwrap();
+            Some(task_id)
+        };
+        limit(&session, "0", 0.1, 1.0);
+        limit(&session, "7", 0.0, 0.05);
+        limit(&session, "5", 0.0, 0.0);
+        // All of "5", and of "7" what is more than a twentieth of the tasks.
+        let evicted: Vec<_> = (0..7).map_while(|_| evict()).collect();
+        assert_eq!(evicted, [20, 21, 22, 23, 28, 29, 30]);
+        // Of "0" the last one stays.
+        let evicted: Vec<_> = (0..4).map_while(|_| evict()).collect();
+        assert_eq!(evicted, [0, 1, 2, 4]);
+        assert!(session.read(3).is_some());
     }
 
     #[test]

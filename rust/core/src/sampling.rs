@@ -412,8 +412,19 @@ impl Table {
 
     /// The task of least LP among those with at least `min_presentations` completions, if fewer
     /// than the share `percentile` of all tasks have a lower LP.
+    ///
+    /// Before all others goes a task of a label that has more of the tasks than it may have of the
+    /// draws; the last task of a label that has a least share stays.
     #[must_use]
     pub fn choose_eviction(&self, min_presentations: u64, percentile: f64) -> Option<i64> {
+        let kept = if self.has_limits() {
+            if let Some(task_id) = self.choose_overfull() {
+                return Some(task_id);
+            }
+            self.last_of_least_shares()
+        } else {
+            Vec::new()
+        };
         let mut best: Option<(f64, usize)> = None;
         for stripe in 0..self.layout.stripes {
             let (drawn, progress) = (self.drawn(stripe), self.progress(stripe));
@@ -427,7 +438,8 @@ impl Table {
                     MOST_COMPLETIONS => self.record(slot).load().1.completion_count,
                     exact => exact,
                 };
-                if completions >= min_presentations {
+                let is_kept = || kept.contains(&(self.record(slot).tenant().label as usize));
+                if completions >= min_presentations && (kept.is_empty() || !is_kept()) {
                     best = Some((value, slot));
                 }
             }
