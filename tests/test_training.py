@@ -298,7 +298,7 @@ class TestCommandLine:
         [
             (["--processes", "0"], "--processes"),
             (["--impossible-ratio", "1.5"], "less than or equal to 1"),
-            (["--curriculum", "random"], "'learning-progress', 'uniform'"),
+            (["--curriculum", "random"], "'learning-progress', 'noise-aware', 'uniform'"),
             (["--resume", "nowhere"], "does not exist"),
         ],
     )
@@ -387,7 +387,7 @@ def is_left(session):
     return any(entry["name"] == session for entry in _core.list_sessions())
 
 
-@pytest.mark.parametrize("curriculum", ["uniform", "learning-progress"])
+@pytest.mark.parametrize("curriculum", ["uniform", "learning-progress", "noise-aware"])
 def test_a_run_fills_its_folder_and_goes_on(curriculum, tmp_path):
     folder = tmp_path / "run"
     session = f"curricle-test-train-{os.getpid()}-{curriculum}"

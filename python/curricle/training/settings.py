@@ -4,7 +4,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-CurriculumName = Literal["learning-progress", "uniform"]
+ProgressName = Literal["learning-progress", "noise-aware"]
+CurriculumName = Literal[ProgressName, "uniform"]
 TaskSet = Literal["default", "published"]
 Backend = Literal["shared", "local"]
 EngineName = Literal["assembly-lines", "mettagrid-assembly-lines"]
@@ -37,7 +38,8 @@ class TrainSettings(BaseModel):
 
     Attributes:
         engine: who plays the tasks, by the name of its command.
-        curriculum: how tasks are drawn.
+        curriculum: how tasks are drawn: by the distance of two EMAs of the score, by the evidence
+            that scores rise whatever their noise, or all alike.
         tasks: "default" (one agent, chains of 1 to 4, rooms of 5x5 to 9x9 cells) or "published"
             (chains of 2 to 4; one or two agents in small and medium rooms, in MettaGrid one agent
             in rooms of 12x12 and 18x18 cells).

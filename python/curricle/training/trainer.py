@@ -12,7 +12,12 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from curricle.assembly_lines import AssemblyLinesTaskGenerator
-from curricle.config import LearningProgressConfig, UniformConfig
+from curricle.config import (
+    LearningProgressConfig,
+    NoiseAwareConfig,
+    SessionConfig,
+    UniformConfig,
+)
 from curricle.curriculum import Curriculum
 from curricle.training.agent import LinearActorCritic
 from curricle.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -66,30 +71,32 @@ def make_generator(settings: TrainSettings) -> AssemblyLinesTaskGenerator:
 
 def make_curriculum(settings: TrainSettings) -> Curriculum:
     """The curriculum of a run, in a session of its own."""
-    config: LearningProgressConfig | UniformConfig
-    is_shared = settings.backend == "shared"
+    return Curriculum(make_generator(settings), _config(settings), seed=settings.seed)
+
+
+def _config(settings: TrainSettings) -> SessionConfig:
+    table: dict[str, Any] = {
+        "score_range": (0.0, 1.0),
+        "num_active_tasks": settings.pool_size,
+        "use_shared_memory": settings.backend == "shared",
+    }
     if settings.curriculum == "uniform":
-        config = UniformConfig(
-            score_range=(0.0, 1.0),
-            num_active_tasks=settings.pool_size,
-            use_shared_memory=is_shared,
-        )
-    else:
-        # A task gets some fifty episodes: fast EMAs, and little off for noise. Nothing is evicted,
-        # because every new task would have to be tried before it is known to be impossible.
-        config = LearningProgressConfig(
-            score_range=(0.0, 1.0),
-            num_active_tasks=settings.pool_size,
-            use_shared_memory=is_shared,
-            use_baseline_normalization=False,
-            ema_timescale=0.2,
-            slow_timescale_factor=0.1,
-            min_samples_for_lp=5,
-            noise_deviations=0.5,
-            rand_task_rate=0.2,
-            eviction_threshold_percentile=0.0,
-        )
-    return Curriculum(make_generator(settings), config, seed=settings.seed)
+        return UniformConfig(**table)
+    # A fifth of the draws is uniform: with fewer the agent, which learns from every room for all
+    # others, learns more slowly. Nothing is evicted, because every new task would have to be tried
+    # before it is known to be impossible.
+    table |= {"rand_task_rate": 0.2, "eviction_threshold_percentile": 0.0}
+    if settings.curriculum == "noise-aware":
+        return NoiseAwareConfig(**table)
+    # A task gets some fifty episodes: fast EMAs, and little off for noise.
+    return LearningProgressConfig(
+        **table,
+        use_baseline_normalization=False,
+        ema_timescale=0.2,
+        slow_timescale_factor=0.1,
+        min_samples_for_lp=5,
+        noise_deviations=0.5,
+    )
 
 
 def train(
