@@ -165,16 +165,18 @@ def test_a_real_lp_that_is_always_zero_draws_uniformly():
         assert shares.tolist() == pytest.approx([1 / 30] * 30)
 
 
-def test_a_control_that_passes_is_a_failure_of_the_recipe():
+@pytest.mark.parametrize("arm", ["learning-progress", "noise-aware"])
+def test_a_control_that_passes_is_a_failure_of_the_recipe(arm):
     labels = list(GOOD.values())
     settings = TrainSettings(backend="local", processes=1)
     runs = [
-        Run(settings.model_copy(update={"curriculum": arm, "seed": seed}), 1.0, [], labels)
-        for arm in ("learning-progress", "uniform")
+        Run(settings.model_copy(update={"curriculum": curriculum, "seed": seed}), 1.0, [], labels)
+        for curriculum in (arm, "uniform")
         for seed in (0, 1)
     ]
     curriculum, uniform, zero = outcomes(runs, ["noisy"])
     assert (curriculum.holds, uniform.holds, zero.holds) == (True, False, True)
+    assert (curriculum.arm, uniform.arm) == (arm, "uniform")
     assert uniform.verdict == (
         'uniform, noisy tasks: "share of draws" must fail, and DOES NOT (0 of 2 seeds)'
     )
@@ -211,8 +213,9 @@ def test_the_command_fails_where_nothing_was_learned_yet(tmp_path):
     assert {len(label) for run in content["runs"] for label in run["labels"]} == {8}
 
 
-def test_the_curriculum_is_not_fooled_and_the_controls_fail(tmp_path):
-    arguments = [*COMMAND, "--episodes", "1000", "--out", str(tmp_path)]
+@pytest.mark.parametrize("curriculum", ["learning-progress", "noise-aware"])
+def test_the_curriculum_is_not_fooled_and_the_controls_fail(curriculum, tmp_path):
+    arguments = [*COMMAND, "--curriculum", curriculum, "--episodes", "1000", "--out", str(tmp_path)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "DOES NOT" not in result.output
@@ -223,7 +226,7 @@ def test_the_curriculum_is_not_fooled_and_the_controls_fail(tmp_path):
         for outcome in content["outcomes"]
     }
     assert failed == {
-        "learning-progress": [],
+        curriculum: [],
         "uniform": ["share"],
         "LP always 0": ["lp_of_learners", "lp_of_normal", "share"],
     }

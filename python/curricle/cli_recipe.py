@@ -14,12 +14,17 @@ from curricle.recipes.impossible import Family, label_figures, late_share, run_a
 from curricle.recipes.picture import draw_recipe
 from curricle.recipes.report import Run, legend, outcome_table, outcomes, write_json
 from curricle.training.checkpoint import Progress
-from curricle.training.settings import Backend, CurriculumName, TaskSet, TrainSettings
+from curricle.training.settings import (
+    Backend,
+    CurriculumName,
+    ProgressName,
+    TaskSet,
+    TrainSettings,
+)
 from curricle.training.stopping import StopRequest
 
 EPISODES = 2000
 RATIO = 0.1
-ARMS: tuple[CurriculumName, ...] = ("learning-progress", "uniform")
 
 recipe_app = typer.Typer(
     help="Trainings that check what a curriculum is for.", no_args_is_help=True
@@ -33,6 +38,9 @@ def _root() -> None:
 
 @recipe_app.command("impossible")
 def impossible(
+    curriculum: Annotated[
+        ProgressName, typer.Option(help="The curriculum that is put to the checks.")
+    ] = "learning-progress",
     noisy: Annotated[
         bool, typer.Option("--noisy", help="Add 10% of tasks whose reward is a coin's.")
     ] = False,
@@ -87,7 +95,8 @@ def impossible(
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
         with stop.on_signals():
-            runs = _run_all(settings, range(seeds), families, console, stop)
+            arms: tuple[CurriculumName, ...] = (curriculum, "uniform")
+            runs = _run_all(settings, arms, range(seeds), families, console, stop)
         if runs is None:
             console.print("stopped; nothing was checked")
             raise typer.Exit(INTERRUPTED)
@@ -109,15 +118,16 @@ def impossible(
 
 def _run_all(
     settings: TrainSettings,
+    arms: Sequence[CurriculumName],
     seeds: Sequence[int],
     families: Sequence[Family],
     console: Console,
     stop: StopRequest,
 ) -> list[Run] | None:
-    """Trains both arms with every seed; ``None`` if it was stopped."""
+    """Trains all arms with every seed; ``None`` if it was stopped."""
     runs = []
     for seed in seeds:
-        for curriculum in ARMS:
+        for curriculum in arms:
             arm = settings.model_copy(update={"curriculum": curriculum, "seed": seed})
             with _bar(console) as bar:
                 result = run_arm(arm, _BarMonitor(bar, arm), stop)

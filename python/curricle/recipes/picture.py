@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from curricle.plot_style import COLOURS, GREY, STYLE, new_figure
 from curricle.recipes.impossible import SHARE, Family, uniform_share
 from curricle.recipes.report import Run
-from curricle.training.settings import CurriculumName
 
 _COLOURS: dict[Family, str] = {
     "normal": COLOURS[1],
     "impossible": COLOURS[3],
     "noisy": COLOURS[5],
 }
-_DASHES: dict[CurriculumName, str] = {"learning-progress": "-", "uniform": "--"}
 # Parts of a run for each of which a share is drawn: enough draws in each for it to be steady.
 _PARTS = 10
 
@@ -34,7 +32,8 @@ def draw_recipe(path: Path, runs: Sequence[Run], families: Sequence[Family]) -> 
     with mpl.rc_context(STYLE):
         figure, (shares, progress) = new_figure(columns=2)
         grid = np.linspace(0, runs[0].settings.episodes, _PARTS + 1)
-        for arm, dashes in _DASHES.items():
+        for arm in dict.fromkeys(run.settings.curriculum for run in runs):
+            dashes = "--" if arm == "uniform" else "-"
             ran = [run for run in runs if run.settings.curriculum == arm]
             drawn = _sums(ran, "samples", grid)
             total = np.diff(sum(drawn.values(), np.zeros(len(grid))))

@@ -18,7 +18,7 @@ from curricle.recipes.impossible import (
     without_progress,
 )
 from curricle.training.curve import CurvePoint
-from curricle.training.settings import CurriculumName, TrainSettings
+from curricle.training.settings import TrainSettings
 
 #: How a check reads in a table.
 TITLES: dict[CheckName, str] = {
@@ -29,10 +29,9 @@ TITLES: dict[CheckName, str] = {
     "lp_of_normal": "LP of normal tasks",
     "share": "share of draws",
 }
-_MUST_FAIL: dict[CurriculumName, CheckName | None] = {
-    "learning-progress": None,
-    "uniform": "share",
-}
+#: The checks that uniform draws, and a learning progress of zero, must fail.
+_UNIFORM_FAILS: CheckName = "share"
+_ZERO_FAILS: CheckName = "lp_of_normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Outcome:
     """The checks of one arm on one family, by seed, and what they must show.
 
     Attributes:
-        arm: "learning-progress", "uniform", or "LP always 0" (uniform draws).
+        arm: a curriculum by its name, or "LP always 0" (uniform draws).
         family: "impossible" or "noisy".
         must_fail: the check that the arm must fail; ``None``: it must pass them all.
         checks: by seed.
@@ -100,21 +99,23 @@ class Outcome:
 def outcomes(runs: Sequence[Run], families: Sequence[Family]) -> list[Outcome]:
     """What the runs show about each family; the arm of an LP of zero is made of the uniform one."""
     labels = {(run.settings.curriculum, run.settings.seed): run.labels for run in runs}
+    arms = dict.fromkeys(run.settings.curriculum for run in runs)
     found = []
     for family in families:
-        for arm, must_fail in _MUST_FAIL.items():
+        for arm in arms:
             checks = {
                 seed: check_family(figures, family)
                 for (curriculum, seed), figures in labels.items()
                 if curriculum == arm
             }
+            must_fail = _UNIFORM_FAILS if arm == "uniform" else None
             found.append(Outcome(arm, family, must_fail, checks))
         checks = {
             seed: check_family(without_progress(figures), family)
             for (curriculum, seed), figures in labels.items()
             if curriculum == "uniform"
         }
-        found.append(Outcome("LP always 0", family, "lp_of_normal", checks))
+        found.append(Outcome("LP always 0", family, _ZERO_FAILS, checks))
     return found
 
 
