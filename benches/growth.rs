@@ -107,7 +107,7 @@ fn counts(name: &str, what: &str, calls: u64) -> [f64; 3] {
         let number = number.split_whitespace().next().expect("a number");
         number.replace(',', "").parse().expect("a number")
     };
-    ["I refs:", "D1  misses:", "LLd misses:"].map(count)
+    ["I   refs:", "D1  misses:", "LLd misses:"].map(count)
 }
 
 fn main() {

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use curricle_core::segment::{Mode, Place};
+use curricle_core::tally::Tally;
 use curricle_core::{Session, SessionOptions, Stream, TaskData};
 
 mod crew;
@@ -13,8 +14,14 @@ use crew::{Crew, calls, median, processor_rate, rate};
 const PROCESSES: [usize; 4] = [1, 2, 4, 8];
 const TASKS: usize = 1_000;
 const ROUNDS: usize = 9;
-/// Reads to one update.
+/// Reads of records to one update.
 const READS: usize = 8;
+/// What a step reads before its update.
+const LOADS: [(&str, &str); 3] = [
+    ("8 records of 1 task", "record"),
+    ("8 records of 1,000 tasks", "records"),
+    ("the session's totals", "totals"),
+];
 
 /// Steps a second, steps in a second of processor time, and lock waits in a million steps; with
 /// locked reads and with free ones.
@@ -31,6 +38,17 @@ fn read_locked(session: &Session, task_id: i64) -> Option<TaskData> {
     (tenant.live && tenant.task_id == task_id).then_some(data)
 }
 
+/// Totals as they would be without the latch.
+fn fold_locked(session: &Session) -> Tally {
+    let table = session.table();
+    let mut sum = Tally::default();
+    for stripe in 0..table.layout.stripes {
+        let _held = table.lock_stripe(stripe).expect("in time");
+        sum.add(&Tally::load(table.totals(stripe).owned()));
+    }
+    sum
+}
+
 fn member(number: usize, shared: &str) {
     let session = Session::open(&SessionOptions {
         place: Place::Name(shared.to_owned()),
@@ -40,15 +58,22 @@ fn member(number: usize, shared: &str) {
     .expect("the session of all");
     let mut stream = Stream::new(6, number as u64);
     crew::serve(|load, calls| {
-        let (reads, tasks) = load.split_once(' ').expect("two words");
-        let tasks: u64 = tasks.parse().expect("a number");
-        let read = match reads {
-            "free" => Session::read,
-            _ => read_locked,
+        let (how, what) = load.split_once(' ').expect("two words");
+        let locked = how == "locked";
+        let read = if locked { read_locked } else { Session::read };
+        let fold = if locked {
+            fold_locked
+        } else {
+            |session: &Session| session.table().fold()
         };
+        let tasks = if what == "record" { 1 } else { TASKS as u64 };
         for _ in 0..calls {
-            for _ in 0..READS {
-                black_box(read(&session, stream.below(tasks) as i64));
+            if what == "totals" {
+                black_box(fold(&session));
+            } else {
+                for _ in 0..READS {
+                    black_box(read(&session, stream.below(tasks) as i64));
+                }
             }
             let id = stream.below(tasks) as i64;
             session.update(id, stream.next_f64(), 10).expect("in time");
@@ -62,16 +87,16 @@ fn main() {
     }
     let name = sessions::name("locked");
     let session = sessions::pool(&name, TASKS);
-    println!("A step: {READS} reads and an update. Waits: sleeps for a lock in a million steps.\n");
+    println!("A step: reads and an update. Waits: sleeps for a lock in a million steps.\n");
     println!(
-        "| processes | tasks | locked | no lock | ratio | by processor time | waits, locked | no lock |"
+        "| processes | reads | locked | no lock | ratio | by processor time | waits, locked | no lock |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for processes in PROCESSES {
         let mut crew = Crew::start(processes, &name);
-        for tasks in [1, TASKS] {
-            let mut turn = |reads: &str| {
-                let load = format!("{reads} {tasks}");
+        for (what, reads) in LOADS {
+            let mut turn = |how: &str| {
+                let load = format!("{how} {reads}");
                 let before = session.counts().lock_waits;
                 let turns = crew.run(|_| &load);
                 let waits = (session.counts().lock_waits - before) as f64;
@@ -86,7 +111,7 @@ fn main() {
                 .collect();
             let middle = |of: fn(&Round) -> f64| median(rounds.iter().map(of));
             println!(
-                "| {processes} | {tasks} | {:.3} M steps/s | {:.3} M steps/s | {:.2} | {:.2} | {:.1} | {:.1} |",
+                "| {processes} | {what} | {:.3} M steps/s | {:.3} M steps/s | {:.2} | {:.2} | {:.1} | {:.1} |",
                 middle(|[locked, _]| locked[0]) / 1e6,
                 middle(|[_, free]| free[0]) / 1e6,
                 middle(|[locked, free]| free[0] / locked[0]),
