@@ -1,0 +1,180 @@
+"""Steps a second of a training loop with the curriculum on, off, and with metrics of labels.
+
+``python -m benches.training_loop``. The loop is `gymnasium.vector.AsyncVectorEnv` with actions
+that are there already: what is beside the environments is the vector environment's own work. In
+each round the three arms take turns, in an order that turns around from round to round, and what
+is said of them is the ratio within a round: by the wall clock, and by the processor time of all
+processes, which other work on the machine hardly changes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from benches.timing import Figures
+from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig
+
+WORKERS = (2, 4, 8)
+STEP_MICROSECONDS = (1, 10, 100)
+ROUNDS = 11
+SEGMENT_SECONDS = 0.5
+EPISODE_STEPS = 100
+TASKS = 1_000
+LABELS = 32
+METRICS_EVERY = 10
+
+OFF = "off"
+ON = "on"
+METRICS = "on, metrics of labels"
+
+
+class Busy(gym.Env[np.ndarray, int]):
+    """Each step takes a number of microseconds of the process, however busy the machine is."""
+
+    observation_space = gym.spaces.Box(0.0, 1.0, (8,), np.float32)
+    action_space = gym.spaces.Discrete(4)
+
+    def __init__(self, step_microseconds: int) -> None:
+        self._nanoseconds = 1_000 * step_microseconds
+        self._observation = np.zeros(8, np.float32)
+
+    def set_task(self, config: Any) -> None:
+        """Takes a task; all are played alike, so that the arms do the same work."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begins an episode of ``EPISODE_STEPS`` steps."""
+        self._left = EPISODE_STEPS
+        return self._observation, {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Spins."""
+        end = time.process_time_ns() + self._nanoseconds
+        self._left -= 1
+        while time.process_time_ns() < end:
+            pass
+        return self._observation, 1.0, self._left == 0, False, {}
+
+
+@dataclass(frozen=True)
+class LoopSpeed:
+    """Of one number of workers and one cost of a step.
+
+    Attributes:
+        steps: steps a second of all environments together, a figure a round, by arm.
+        processor_steps: steps a second of processor time, of workers and learner together.
+    """
+
+    workers: int
+    step_microseconds: int
+    steps: dict[str, Figures]
+    processor_steps: dict[str, Figures]
+
+    def ratio(self, arm: str) -> Figures:
+        """Steps a second of an arm over those with the curriculum off, round by round."""
+        return _ratio(self.steps[arm], self.steps[OFF])
+
+    def processor_ratio(self, arm: str) -> Figures:
+        """The same of steps a second of processor time."""
+        return _ratio(self.processor_steps[arm], self.processor_steps[OFF])
+
+
+def _ratio(on: Figures, off: Figures) -> Figures:
+    return Figures([a / b for a, b in zip(on.rounds, off.rounds, strict=True)])
+
+
+def measure(
+    workers: Sequence[int] = WORKERS,
+    step_microseconds: Sequence[int] = STEP_MICROSECONDS,
+    rounds: int = ROUNDS,
+    segment_seconds: float = SEGMENT_SECONDS,
+) -> list[LoopSpeed]:
+    """All combinations of the two."""
+    return [
+        _measure(count, microseconds, rounds, segment_seconds)
+        for count in workers
+        for microseconds in step_microseconds
+    ]
+
+
+def _measure(workers: int, microseconds: int, rounds: int, seconds: float) -> LoopSpeed:
+    tasks = [{"label": f"label {task % LABELS}"} for task in range(TASKS)]
+    with Curriculum(tasks, NoiseAwareConfig(score_range=(0.0, EPISODE_STEPS))) as curriculum:
+        # All are open at once: workers of the arms whose turn it is not wait at their pipes.
+        arms = {
+            arm: gym.vector.AsyncVectorEnv([make] * workers, context="fork")
+            for arm, make in _makers(microseconds, curriculum).items()
+        }
+        try:
+            for envs in arms.values():
+                envs.reset(seed=0)
+                _play(envs, seconds / 4)
+            found: dict[str, list[tuple[float, float]]] = {arm: [] for arm in arms}
+            order = list(arms)
+            for _ in range(rounds):
+                for arm in order:
+                    found[arm].append(_play(arms[arm], seconds))
+                order.reverse()
+        finally:
+            for envs in arms.values():
+                envs.close()
+    return LoopSpeed(
+        workers,
+        microseconds,
+        {arm: Figures([by_clock for by_clock, _ in each]) for arm, each in found.items()},
+        {arm: Figures([by_processor for _, by_processor in each]) for arm, each in found.items()},
+    )
+
+
+def _makers(
+    microseconds: int, curriculum: Curriculum
+) -> dict[str, Callable[[], gym.Env[Any, Any]]]:
+    return {
+        OFF: lambda: Busy(microseconds),
+        ON: lambda: CurriculumEnv(Busy(microseconds), curriculum),
+        METRICS: lambda: CurriculumEnv(
+            Busy(microseconds), curriculum, metrics_every=METRICS_EVERY, max_metric_labels=LABELS
+        ),
+    }
+
+
+def _play(envs: gym.vector.AsyncVectorEnv, seconds: float) -> tuple[float, float]:
+    """Steps a second, by the wall clock and by the processor time of all processes."""
+    actions = np.zeros(envs.num_envs, np.int64)
+    pids = [os.getpid(), *(process.pid for process in envs.processes)]
+    steps = 0
+    used, began = _processor_seconds(pids), time.perf_counter()
+    while (now := time.perf_counter()) < began + seconds:
+        # Whole episodes (and the reset between two), so that each segment has its share of ends.
+        for _ in range(EPISODE_STEPS + 1):
+            envs.step(actions)
+        steps += EPISODE_STEPS + 1
+    total = steps * envs.num_envs
+    return total / (now - began), total / (_processor_seconds(pids) - used)
+
+
+def _processor_seconds(pids: Iterable[int]) -> float:
+    """What processes have spent on processors; Linux keeps it in nanoseconds."""
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
+
+
+if __name__ == "__main__":
+    for speed in measure():
+        for arm in (ON, METRICS):
+            ratio, processor = speed.ratio(arm), speed.processor_ratio(arm)
+            print(
+                f"{speed.workers} workers, {speed.step_microseconds:3} us a step, {arm}: "
+                f"{ratio.median:.3f} ({ratio.range[0]:.3f} to {ratio.range[1]:.3f}) of "
+                f"{speed.steps[OFF].median:,.0f} steps a second; by processor time "
+                f"{processor.median:.3f}",
+                flush=True,
+            )
