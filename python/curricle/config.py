@@ -362,6 +362,7 @@ class NoiseAwareConfig(SessionConfig):
     constants: `docs/learning-progress.md`). Scores between 0 and 1 (``score_range``,
     else the range that the session has seen) count like so many successes; learning progress is in
     [0, 1]. A task that does not succeed is tried again now and then, one that does less often.
+    The EMAs of score, squared score and success are means until they have 1/step scores.
 
     Attributes:
         noise_deviations: standard deviations of noise that the difference of the two EMAs has to
@@ -380,7 +381,7 @@ class NoiseAwareConfig(SessionConfig):
 
     ema_timescale: Step = 0.3
     task_tracker_ema_alpha: Step = 0.05
-    noise_deviations: NonNegative = 2.0
+    noise_deviations: NonNegative = 1.25
     exploration_bonus: NonNegative = 0.1
     min_samples_for_lp: CountOrNone = 3
     min_samples_for_eviction: CountOrNone = 20

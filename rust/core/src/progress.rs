@@ -84,9 +84,14 @@ pub fn advance(rules: &Rules, data: &mut TaskData, score: f64, env_steps: u64, s
     } else {
         0.0
     };
-    data.reward_ema = ema(data.reward_ema, score, rules.ema_alpha);
-    data.ema_squared = ema(data.ema_squared, score * score, rules.ema_alpha);
-    data.success_rate_ema = ema(data.success_rate_ema, success, rules.ema_alpha);
+    let step = match rules.progress {
+        // The mean of the first 1 / step scores: in an EMA the first one would stand for most.
+        Progress::NoiseAware => (1.0 / (data.completion_count as f64 + 1.0)).max(rules.ema_alpha),
+        _ => rules.ema_alpha,
+    };
+    data.reward_ema = ema(data.reward_ema, score, step);
+    data.ema_squared = ema(data.ema_squared, score * score, step);
+    data.success_rate_ema = ema(data.success_rate_ema, success, step);
     data.total_score += score;
     data.last_score = score;
     data.random_baseline = baseline(rules, data);
