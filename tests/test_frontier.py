@@ -23,9 +23,11 @@ def activity_of(scores, progress, unit):
     if not scores:
         return 0.0
     mean, square = scores[0], scores[0] ** 2
-    for score in scores[1:]:
-        mean += STEP * (score - mean)
-        square += STEP * (score**2 - square)
+    for count, score in enumerate(scores[1:], 2):
+        # The mean of the first twenty, then an EMA.
+        step = max(1 / count, STEP)
+        mean += step * (score - mean)
+        square += step * (score**2 - square)
     variance = max(square - mean**2, 0.0)
     noise = math.sqrt(variance * (STEP / (2 - STEP) + 1 / len(scores)))
     rise = (mean - sum(scores) / len(scores) - 3 * noise) / unit
@@ -35,6 +37,16 @@ def activity_of(scores, progress, unit):
 def nearest(points, task_id, count):
     others = [i for i in range(len(points)) if i != task_id]
     return sorted(others, key=lambda i: math.dist(points[i], points[task_id]))[:count]
+
+
+def allowed(records, retries):
+    """What is left of the retries, so that failing tasks get at most their share of the draws."""
+    fails = [(1 - d.success_rate_ema) ** 4 if d.completion_count else 0.0 for d in records]
+    share = sum(fails) / len(fails)
+    retried = sum(fail * retry for fail, retry in zip(fails, retries, strict=True))
+    learned = sum(data.lp_score for data in records)
+    most = share * learned / (1 - share)
+    return min(1.0, most / retried)
 
 
 def histories(rng, n):
@@ -71,12 +83,17 @@ def test_retries_follow_the_formula():
             curriculum.algorithm.refresh()
             active = [activity_of(s, read(i).lp_score, 1.0) for i, s in enumerate(played)]
             assert 3 < np.count_nonzero(active) < n
-            for i in range(n):
-                around = sum(active[j] for j in nearest(scaled, i, count)) / count
-                tries[i] += (len(played[i]) - seen[i]) * around / (around + 0.3)
+            around = [sum(active[j] for j in nearest(scaled, i, count)) / count for i in range(n)]
+            for i, near in enumerate(around):
+                tries[i] += (len(played[i]) - seen[i]) * near / (near + 0.3)
                 seen[i] = len(played[i])
-                retry = 0.1 * (around + 0.003) / (1 + (tries[i] / 25) ** 8)
-                data = read(i)
+            retries = [
+                0.1 * (near + 0.003) / (1 + (tried / 25) ** 8)
+                for near, tried in zip(around, tries, strict=True)
+            ]
+            left = allowed([read(i) for i in range(n)], retries)
+            for i in range(n):
+                data, retry = read(i), retries[i] * left
                 assert data.columns == pytest.approx((retry, tries[i], seen[i]))
                 if played[i] and len(played[i]) >= 3:
                     failing = (1 - data.success_rate_ema) ** 4
@@ -103,14 +120,38 @@ def test_scores_without_a_range_count_by_how_far_apart_the_tasks_are(scale):
                 curriculum.report(task_id, score)
         curriculum.algorithm.refresh()
         read = curriculum.tracker.backend.read
-        retries = [read(task_id).columns[0] for task_id in range(3)]
-        learned = read(0)
+        records = [read(task_id) for task_id in range(3)]
+        learned = records[0]
     active = activity_of(scores[0], learned.lp_score, learned.reward_ema - fails)
     assert learned.lp_score < active < 1.0
     # The nearest of task 1 is task 0, that of task 2 is task 1, which has learned nothing.
     tried = 20 * active / (active + 0.3)
-    assert retries[1] == pytest.approx(0.1 * (active + 0.003) / (1 + (tried / 25) ** 8))
-    assert retries[2] == pytest.approx(0.1 * 0.003)
+    beside_it = 0.1 * (active + 0.003) / (1 + (tried / 25) ** 8)
+    retries = [records[0].columns[0], beside_it, 0.1 * 0.003]
+    left = allowed(records, retries)
+    assert [data.columns[0] for data in records[1:]] == pytest.approx(
+        [left * retry for retry in retries[1:]]
+    )
+
+
+@pytest.mark.parametrize("learning", [False, True])
+def test_failing_tasks_get_no_more_than_their_share(learning):
+    config = FrontierConfig(
+        parameters=range(40), score_range=(0, 1), rand_task_rate=0.0, update_every=10**6, **LOCAL
+    )
+    rng = np.random.default_rng(4)
+    with Curriculum(40, config) as curriculum:
+        for task_id in range(40):
+            for at in range(60):
+                # Twenty fail, of the others half succeed and half are coins.
+                score = 0.0 if task_id < 20 else 1.0 if task_id < 30 else float(rng.random() < 0.5)
+                curriculum.report(task_id, float(learning and at > 40) if task_id == 20 else score)
+        curriculum.algorithm.refresh()
+        ids, shares = curriculum.probabilities()
+        failing = shares[ids < 20].sum()
+        assert failing <= 0.53
+        # Where nothing moves draws are nearly uniform; else what moves is drawn.
+        assert shares[ids == 20].item() > 0.4 if learning else failing > 0.2
 
 
 def test_a_failing_task_is_tried_more_beside_one_that_learns():

@@ -42,7 +42,9 @@ class FrontierConfig(NoiseAwareConfig):
     - each try of a task counts as f / (f + 0.3) of one, so that tries from before its neighbours
       moved hardly count; u is their sum;
     - a failing task is tried again in proportion to 0.1 (f + 0.003) / (1 + (u / 25)^8), times the
-      fourth power of its failure rate, beside learning progress as it is.
+      fourth power of its failure rate, beside learning progress as it is;
+    - all these weights are scaled down together where failing tasks would get more of the draws
+      than uniform ones give them.
 
     The idea that competence spreads from what was just learned is that of frontiers and zones of
     proximal development (Baranes and Oudeyer 2013, "Active learning of inverse models with
@@ -109,7 +111,20 @@ class FrontierConfig(NoiseAwareConfig):
         snapshot["tries"] += (played - snapshot["seen"]) * near / (near + _HALF_A_TRY)
         snapshot["seen"] = played
         doubt = 1.0 + (snapshot["tries"] / _TRIES) ** _STEEPNESS
-        snapshot["retry"] = _LARGEST * (near + _EVERYWHERE) / doubt
+        retry = _LARGEST * (near + _EVERYWHERE) / doubt
+        snapshot["retry"] = retry * self._allowed(snapshot, retry)
+
+    def _allowed(self, snapshot: NDArray[Any], retry: NDArray[np.float64]) -> float:
+        """The factor, at most 1, by which failing tasks get no more than their uniform share."""
+        failing = np.where(
+            snapshot["completion_count"] > 0, (1.0 - snapshot["success_rate_ema"]) ** 4, 0.0
+        )
+        share = failing.mean()
+        wanted = (retry * failing).sum()
+        others = np.maximum(snapshot["lp_score"], 0.0).sum()
+        if wanted * (1.0 - share) <= others * share:
+            return 1.0
+        return float(others * share / (wanted * (1.0 - share)))
 
     def _activity(self, snapshot: NDArray[Any]) -> NDArray[np.float64]:
         """How much each task is being learned, or was, shape (n,), in [0, 1]."""
