@@ -54,6 +54,7 @@ def assembly_lines(
     ] = None,
     impossible_ratio: training.ImpossibleRatio = None,
     episodes: training.Episodes = None,
+    steps: training.Steps = None,
     seed: training.Seed = None,
     out: training.Out = None,
     resume: training.Resume = None,
@@ -72,6 +73,7 @@ def assembly_lines(
         "tasks": tasks,
         "impossible_ratio": impossible_ratio,
         "episodes": episodes,
+        "env_steps": steps,
         "seed": seed,
     }
     training.run_training("assembly-lines", options, out, resume, debug)

@@ -14,6 +14,7 @@ from curricle.cli_training import (
     Processes,
     Resume,
     Seed,
+    Steps,
     run_training,
 )
 from curricle.training.settings import TaskSet
@@ -31,6 +32,7 @@ def mettagrid_assembly_lines(
     ] = None,
     impossible_ratio: ImpossibleRatio = None,
     episodes: Episodes = None,
+    steps: Steps = None,
     seed: Seed = None,
     out: Out = None,
     resume: Resume = None,
@@ -47,6 +49,7 @@ def mettagrid_assembly_lines(
         "tasks": tasks,
         "impossible_ratio": impossible_ratio,
         "episodes": episodes,
+        "env_steps": steps,
         "seed": seed,
     }
     run_training("mettagrid-assembly-lines", options, out, resume, debug)

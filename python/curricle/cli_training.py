@@ -12,6 +12,7 @@ from curricle.plots import draw_run
 from curricle.training.engine import engine_of
 from curricle.training.live import ConsoleMonitor, label_table
 from curricle.training.run_folder import create_folder, read_settings, write_settings
+from curricle.training.run_length import RunLength
 from curricle.training.settings import CurriculumName, EngineName, TrainSettings
 from curricle.training.stopping import StopRequest
 from curricle.training.summary import summarise, write_summary
@@ -47,6 +48,14 @@ Episodes = Annotated[
         min=1, help="Episodes in all processes together.", show_default=str(DEFAULTS.episodes)
     ),
 ]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Environment steps in all processes together, after which the run ends in place of "
+        "--episodes.",
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option(
@@ -69,7 +78,7 @@ Resume = Annotated[
     typer.Option(
         exists=True,
         file_okay=False,
-        help="Go on with the run in this folder; --episodes and --processes may be new.",
+        help="Go on with the run in this folder; --episodes, --steps and --processes may be new.",
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
@@ -93,8 +102,11 @@ def run_training(
 
     Raises:
         typer.Exit: with 1 after an error, with 130 if the run was interrupted.
-        typer.BadParameter: an option that a resumed run has its own value of.
+        typer.BadParameter: an option that a resumed run has its own value of, or both --episodes
+            and --steps.
     """
+    if options["episodes"] is not None and options["env_steps"] is not None:
+        raise typer.BadParameter("give it or --episodes, not both", param_hint="'--steps'")
     changes = {name: value for name, value in options.items() if value is not None}
     if resume is not None:
         _refuse_changes_of_resumed_run(changes if out is None else {**changes, "out": out})
@@ -106,7 +118,7 @@ def run_training(
 
 
 def _refuse_changes_of_resumed_run(changes: dict[str, object]) -> None:
-    for name in sorted(changes.keys() - {"processes", "episodes"}):
+    for name in sorted(changes.keys() - {"processes", "episodes", "env_steps"}):
         option = "--" + name.replace("_", "-")
         raise typer.BadParameter("the resumed run has its own", param_hint=f"'{option}'")
 
@@ -128,15 +140,18 @@ def _run(
                 f"the run in {folder} is one of {begun.engine}; "
                 f"go on with: curricle train {begun.engine} --resume {folder}"
             )
+        if "episodes" in changes:
+            changes["env_steps"] = None
         settings = TrainSettings.model_validate(begun.model_dump() | changes)
+    length = RunLength.of(settings)
     stop = StopRequest()
     with stop.on_signals():
-        with ConsoleMonitor(console, settings.episodes) as monitor:
+        with ConsoleMonitor(console, length) as monitor:
             result = train(settings, folder, monitor, stop, resume=resume is not None)
         write_settings(folder, settings)
         if not result.is_complete:
             console.print(
-                f"stopped after {result.progress.episodes} of {settings.episodes} episodes; "
+                f"stopped after {length.done(result.progress)} of {length.total} {length.unit}; "
                 f"go on with: curricle train {settings.engine} --resume {folder}",
                 highlight=False,
                 soft_wrap=True,

@@ -11,6 +11,7 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from curricle.training.checkpoint import Progress
+from curricle.training.run_length import RunLength
 
 _SECONDS_BETWEEN_LINES = 5.0
 # Rows of the terminal that are not labels: bar, title, header, borders.
@@ -23,22 +24,22 @@ class ConsoleMonitor:
     Args:
         console: where to; a terminal gets a bar and a live table, anything else a line every
             five seconds.
-        episodes: episodes of the whole run.
+        length: of the whole run.
     """
 
-    def __init__(self, console: Console, episodes: int) -> None:
+    def __init__(self, console: Console, length: RunLength) -> None:
         self._console = console
         self._bar = ProgressBar(
-            TextColumn("episodes"),
+            TextColumn(length.unit),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]:,.0f} steps/s"),
             TimeRemainingColumn(),
             console=console,
         )
-        self._task = self._bar.add_task("episodes", total=episodes, rate=0.0)
+        self._task = self._bar.add_task(length.unit, total=length.total, rate=0.0)
         self._live = Live(self._bar, console=console, refresh_per_second=4, transient=True)
-        self._episodes = episodes
+        self._length = length
         self._last_line = -_SECONDS_BETWEEN_LINES
 
     def __enter__(self) -> Self:
@@ -59,9 +60,8 @@ class ConsoleMonitor:
         """Shows the state of the run."""
         rate = progress.env_steps / max(progress.seconds, 1e-9)
         if self._console.is_terminal:
-            self._bar.update(
-                self._task, completed=min(progress.episodes, self._episodes), rate=rate
-            )
+            done = min(self._length.done(progress), self._length.total)
+            self._bar.update(self._task, completed=done, rate=rate)
             rows = max(3, self._console.height - _OTHER_ROWS)
             self._live.update(
                 Group(label_table(totals, _latest_success(progress), rows), self._bar)
@@ -70,11 +70,16 @@ class ConsoleMonitor:
             self._last_line = progress.seconds
             success = _latest_success(progress)
             mean = f"{sum(success.values()) / len(success):.2f}" if success else "-"
+            if self._length.unit == "steps":
+                done_so_far = f"{progress.episodes} episodes, {self._of_all(progress)} steps"
+            else:
+                done_so_far = f"{self._of_all(progress)} episodes, {progress.env_steps} steps"
             self._console.print(
-                f"{progress.episodes}/{self._episodes} episodes, {progress.env_steps} steps, "
-                f"{rate:.0f} steps/s, success {mean}",
-                highlight=False,
+                f"{done_so_far}, {rate:.0f} steps/s, success {mean}", highlight=False
             )
+
+    def _of_all(self, progress: Progress) -> str:
+        return f"{self._length.done(progress)}/{self._length.total}"
 
 
 def _latest_success(progress: Progress) -> dict[str, float]:

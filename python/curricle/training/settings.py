@@ -47,6 +47,8 @@ class TrainSettings(BaseModel):
             four environments in the learner's process).
         processes: worker processes, one environment each, 1 to 256; 1 with ``backend="local"``.
         episodes: episodes in all, over all processes.
+        env_steps: environment steps in all, over all processes, after which the run ends in place
+            of ``episodes``; ``None``: it ends by episodes.
         impossible_ratio: share of tasks that nobody can solve, in [0, 1].
         noisy_ratio: share of tasks whose reward is a coin's, in [0, 1]; 0 in MettaGrid.
         seed: of the curriculum, the environments and the agent.
@@ -62,6 +64,7 @@ class TrainSettings(BaseModel):
     backend: Backend = "shared"
     processes: int = Field(default=4, ge=1, le=256)
     episodes: int = Field(default=8_000, ge=1)
+    env_steps: int | None = Field(default=None, ge=1)
     impossible_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
     noisy_ratio: float = Field(default=0.0, ge=0.0, le=1.0)
     seed: int = Field(default=0, ge=0, lt=2**31)

@@ -26,13 +26,11 @@ from curricle.training.engine import engine_of
 from curricle.training.evaluation import evaluate, evaluation_tasks
 from curricle.training.features import active_features
 from curricle.training.rollout import Rollout
+from curricle.training.run_length import RunLength
 from curricle.training.settings import TrainSettings
 from curricle.training.stopping import StopRequest
 from curricle.training.workers import EnvFactory, local_envs, worker_envs
 
-_CURVE_POINTS = 30
-# An evaluation takes about as long as this many episodes of training.
-_LEAST_INTERVAL = 50
 _SECONDS_BETWEEN_UPDATES = 0.5
 # Episodes a task in the evaluation at the end.
 _FINAL_EPISODES = 4
@@ -108,7 +106,7 @@ def train(
     resume: bool = False,
     evaluates: bool = True,
 ) -> Result:
-    """Trains until ``settings.episodes`` episodes are completed or ``stop`` is made.
+    """Trains for as many episodes or steps as the settings ask for, or until ``stop`` is made.
 
     Checkpoint and curve are written to ``folder`` along the way and at the end, whatever ended
     the run.
@@ -124,7 +122,7 @@ def train(
 
     Raises:
         CheckpointError: there is no checkpoint to go on from, or it is damaged.
-        ValueError: the run has more episodes than that already.
+        ValueError: the run is longer than that already.
         SessionError: the shared session cannot be made.
         ChildProcessError: a worker died.
         ModuleNotFoundError: the engine is not installed.
@@ -133,10 +131,11 @@ def train(
         agent = LinearActorCritic(settings.agent)
         rng = np.random.default_rng(settings.seed)
         progress = load_checkpoint(folder, agent, curriculum, rng) if resume else Progress()
-        if progress.episodes >= settings.episodes + settings.processes:
+        length = RunLength.of(settings)
+        if length.done(progress) >= length.total + settings.processes:
             raise ValueError(
-                f"the run in {folder} has {progress.episodes} episodes, which is more than "
-                f"{settings.episodes}; give a larger --episodes"
+                f"the run in {folder} has {length.done(progress)} {length.unit}, which is more "
+                f"than {length.total}; give a larger --{length.unit}"
             )
         run = _Run(settings, folder, curriculum, agent, rng, progress, evaluates)
         has_teams = max(make_generator(settings).config.num_agents) > 1
@@ -148,7 +147,7 @@ def train(
                 run.learn(envs, monitor, stop)
         finally:
             run.save()
-        is_complete = progress.episodes >= settings.episodes
+        is_complete = length.done(progress) >= length.total
         success = run.evaluate_finally() if is_complete and evaluates else {}
         return Result(progress, curriculum.label_totals(), success, is_complete)
 
@@ -176,19 +175,18 @@ class _Run:
 
     def learn(self, envs: VectorEnv[Any, Any, Any], monitor: Monitor, stop: StopRequest) -> None:
         agent, rng, progress = self.agent, self.rng, self.progress
-        num_episodes = self.settings.episodes
+        length = RunLength.of(self.settings)
         num_steps = max(1, self.settings.agent.samples_per_update // envs.num_envs)
         # Agents of a team are rows of their own, those that a task does not have as well.
         seats = math.prod(envs.single_action_space.shape or ())
         rollout = Rollout(num_steps, envs.num_envs * seats)
-        interval = max(_LEAST_INTERVAL, -(-num_episodes // _CURVE_POINTS))
-        next_point = (progress.episodes // interval + 1) * interval
+        next_point = (length.done(progress) // length.interval + 1) * length.interval
         started = time.perf_counter() - progress.seconds
         last_shown = -_SECONDS_BETWEEN_UPDATES
         observations, _ = envs.reset(seed=int(rng.integers(2**31)))
         # The step after the end of an episode is the reset: its action goes nowhere.
         is_reset = np.zeros(envs.num_envs, np.bool_)
-        while progress.episodes < num_episodes:
+        while length.done(progress) < length.total:
             for step in range(num_steps):
                 features = active_features(observations)
                 actions, values = agent.act(features, rng)
@@ -202,19 +200,20 @@ class _Run:
                 progress.env_steps += envs.num_envs - int(is_reset.sum())
                 is_reset = ended
                 progress.episodes += int(is_reset.sum())
-                if stop.is_made or progress.episodes >= num_episodes:
+                if stop.is_made or length.done(progress) >= length.total:
                     progress.seconds = time.perf_counter() - started
                     self.mark_point()
                     return
             _, last_values = agent.evaluate(active_features(observations))
             # Smaller steps towards the end: the last policy is the one that counts.
-            agent.learn(rollout, last_values, rate=max(0.1, 1 - progress.episodes / num_episodes))
+            rate = max(0.1, 1 - length.done(progress) / length.total)
+            agent.learn(rollout, last_values, rate=rate)
             progress.seconds = time.perf_counter() - started
             if progress.seconds - last_shown > _SECONDS_BETWEEN_UPDATES:
                 last_shown = progress.seconds
                 monitor.show(progress, self.curriculum.label_totals())
-            if progress.episodes >= next_point:
-                next_point += interval
+            if length.done(progress) >= next_point:
+                next_point += length.interval
                 self.mark_point()
                 self.save()
 
