@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from collections.abc import Callable
+from functools import cache
 
 from benches.peers.base import Peer
 from benches.peers.curricle_peer import CurriclePeer
@@ -11,14 +12,41 @@ from benches.peers.shared_arrays import SharedArraysPeer
 
 
 def installed() -> list[type[Peer]]:
-    """Curricle first; libraries that are not there are left out."""
+    """Curricle first; libraries that cannot be imported are left out."""
+    return _find()[0]
+
+
+def missing() -> dict[str, str]:
+    """By name the libraries that cannot be imported, and why."""
+    return _find()[1]
+
+
+@cache
+def _find() -> tuple[list[type[Peer]], dict[str, str]]:
     peers: list[type[Peer]] = [CurriclePeer, SharedArraysPeer, ManagedDictPeer]
-    if find_spec("torchrl") is not None:
-        from benches.peers.torchrl_peer import TorchRLPeer
+    failures: dict[str, str] = {}
+    for name, load in _LIBRARIES.items():
+        try:
+            peers += load()
+        # Libraries of this size fail in many ways, as where one of their own is of another version.
+        except Exception as error:
+            failures[name] = f"{type(error).__name__}: {error}"
+    return peers, failures
 
-        peers.append(TorchRLPeer)
-    if find_spec("syllabus") is not None:
-        from benches.peers.syllabus_peer import SyllabusPeer, UncountedSyllabusPeer
 
-        peers += [SyllabusPeer, UncountedSyllabusPeer]
-    return peers
+def _torchrl() -> list[type[Peer]]:
+    from benches.peers.torchrl_peer import TorchRLPeer
+
+    return [TorchRLPeer]
+
+
+def _syllabus() -> list[type[Peer]]:
+    from benches.peers.syllabus_peer import SyllabusPeer, UncountedSyllabusPeer
+
+    return [SyllabusPeer, UncountedSyllabusPeer]
+
+
+_LIBRARIES: dict[str, Callable[[], list[type[Peer]]]] = {
+    "torchrl": _torchrl,
+    "syllabus-rl": _syllabus,
+}

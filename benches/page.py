@@ -1,0 +1,258 @@
+"""The text of ``benches/RESULTS.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from benches.budgets import verdicts
+from benches.call_costs import CallFigures
+from benches.core_costs import CoreCost
+from benches.measured import Measured
+from benches.peers.calls import CallCost
+from benches.peers.curricle_peer import CurriclePeer
+from benches.peers.throughput import NO_CURRICULUM, Throughput
+from benches.training_loop import (
+    EPISODE_STEPS,
+    LABELS,
+    METRICS,
+    METRICS_EVERY,
+    OFF,
+    ON,
+    TASKS,
+    LoopSpeed,
+)
+from benches.two_processes import TwoProcesses
+
+OURS = CurriclePeer.name
+_Figures = TypeVar("_Figures")
+
+
+def page(measured: Measured) -> str:
+    """The whole page, in Markdown; its pictures are in ``pictures/`` beside it."""
+    parts = [
+        _beginning(measured),
+        _budgets(measured),
+        "## Beside others: one process",
+        _or_why(measured, "peers", measured.peers, peer_costs),
+        "## Beside others: worker processes",
+        _or_why(measured, "workers", measured.workers, throughputs),
+        "## A training loop",
+        _or_why(measured, "training", measured.training, training),
+        "## Two processes on one session",
+        _or_why(measured, "processes", measured.processes, two_processes),
+        "## All calls from Python",
+        _or_why(measured, "calls", measured.calls, calls),
+        "## The core alone",
+        _or_why(measured, "core", measured.core, core),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _beginning(measured: Measured) -> str:
+    facts = [f"- {line}" for line in measured.machine]
+    when = [f"- {part}: {said}" for part, said in measured.when.items()]
+    lines = [
+        "# Results of the benches",
+        "",
+        "Made by `python -m benches.results`; do not edit. Machines differ and are noisy: ratios",
+        "of figures from one run are the result, not the times.",
+        "",
+        *facts,
+        "",
+        "Measured on this machine at these load averages, the benches' own processes among them:",
+        "",
+        *when,
+    ]
+    if measured.missing:
+        lines += ["", "Not compared with, as they could not be imported:", ""]
+        lines += [f"- {name}: {why}" for name, why in measured.missing.items()]
+    return "\n".join(lines)
+
+
+def _budgets(measured: Measured) -> str:
+    table = markdown_table(
+        ["from Python", "budget", "median", "best round", "holds"], verdicts(measured)
+    )
+    return f"""## Budgets
+
+The medians are held against the budgets. Where only the best round is within, other work on the
+machine may be the reason.
+
+{table}"""
+
+
+def _or_why(
+    measured: Measured, part: str, figures: _Figures | None, section: Callable[[_Figures], str]
+) -> str:
+    """A section, or why there is none."""
+    if figures:
+        return section(figures)
+    return f"Not measured. {measured.failed.get(part, '')}".rstrip()
+
+
+def peer_costs(costs: Sequence[CallCost]) -> str:
+    """A row for each operation and number of tasks; what a peer costs, and over ours."""
+    peers = list(dict.fromkeys(row.peer for row in costs))
+    peers.remove(OURS)
+    found = {(row.operation, row.tasks, row.peer): row.seconds for row in costs}
+    rows = []
+    # By operation, as each is a question of its own.
+    for operation in dict.fromkeys(row.operation for row in costs):
+        for tasks in sorted({row.tasks for row in costs if row.operation == operation}):
+            ours = found[operation, tasks, OURS]
+            cells = [f"{operation}, {tasks:,}", f"{time(ours.least)} to {time(ours.range[1])}"]
+            for peer in peers:
+                theirs = found.get((operation, tasks, peer))
+                cells.append(
+                    f"{time(theirs.least)} ({ratio(theirs.least / ours.least)})" if theirs else ""
+                )
+            rows.append(cells)
+    rounds = len(costs[0].seconds.rounds)
+    return f"""The least of {rounds} rounds (for Curricle, least to greatest), a task where a call
+handles many, and how many times Curricle's it is. Curricle's draw hands out the task itself and a
+ticket that counts once; TorchRL's hands out an index, and its update stores a priority without
+statistics. Scores of all tasks: the distribution of draws, after an evaluation for syllabus-rl.
+
+{markdown_table(["operation, tasks", OURS, *peers], rows)}
+
+![Cost of a draw, an update and the scores of all tasks against their number](pictures/costs.png)"""
+
+
+def throughputs(rows: Sequence[Throughput]) -> str:
+    """A row for each peer and number of tasks, a column a number of workers."""
+    counts = sorted({row.workers for row in rows})
+    found = {(row.peer, row.tasks, row.workers): row.episodes for row in rows}
+    lines = []
+    for peer, tasks in dict.fromkeys((row.peer, row.tasks) for row in rows):
+        cells = [peer if peer == NO_CURRICULUM else f"{peer}, {tasks:,} tasks"]
+        for count in counts:
+            least, most = found[peer, tasks, count].range
+            cells.append(f"{found[peer, tasks, count].median:,.0f} ({least:,.0f} to {most:,.0f})")
+        if peer in (OURS, NO_CURRICULUM):
+            cells.append("")
+        else:
+            ours, theirs = found[OURS, tasks, counts[-1]], found[peer, tasks, counts[-1]]
+            cells.append(ratio(ours.median / theirs.median))
+        lines.append(cells)
+    header = ["episodes a second, all workers", *(_workers(count) for count in counts)]
+    table = markdown_table([*header, f"Curricle over it, {_workers(counts[-1])}"], lines)
+    rounds = len(rows[0].episodes.rounds)
+    return f"""Workers that only reset, step once and report; the median of {rounds} rounds (least
+to greatest). The sampler of TorchRL lives in one process. syllabus-rl counts episodes for their
+tasks only with `change_task_on_completion=True`, for which an episode takes two messages and two
+tasks; without, it is faster and learns nothing of its tasks.
+
+{table}
+
+![Episodes a second against the number of worker processes](pictures/throughput.png)"""
+
+
+def training(speeds: Sequence[LoopSpeed]) -> str:
+    """A row for each number of workers and cost of a step."""
+    rows = []
+    for speed in speeds:
+        cells = [f"{_workers(speed.workers)}, {speed.step_microseconds} µs"]
+        cells.append(f"{speed.steps[OFF].median:,.0f}")
+        for arm in (ON, METRICS):
+            for figures in (speed.ratio(arm), speed.processor_ratio(arm)):
+                cells.append(f"{figures.median:.3f} ({_range(figures.range)})")
+        rows.append(cells)
+    header = ["workers, step", "steps a second, off", "on / off", "by processor time"]
+    table = markdown_table([*header, "metrics on / off", "by processor time"], rows)
+    rounds = len(speeds[0].steps[OFF].rounds)
+    return f"""`AsyncVectorEnv`, episodes of {EPISODE_STEPS} steps, {TASKS:,} tasks with {LABELS}
+labels, per-label metrics at every {METRICS_EVERY}th episode of a worker. The median ratio of
+{rounds} rounds in which the arms take turns (least to greatest): steps a second by the wall clock,
+and by the processor time of all processes.
+
+{table}
+
+![Steps a second with the curriculum off, on, and with metrics](pictures/training_loop.png)"""
+
+
+def two_processes(found: TwoProcesses) -> str:
+    """A row for each way to run."""
+    rows = []
+    for what, rate, over in (
+        ("one process alone", found.alone, None),
+        ("two, each on a session of its own", found.apart, None),
+        ("two on one session, different tasks", found.together, found.over_apart),
+    ):
+        cells = [what, f"{rate.median:,.0f} ({rate.range[0]:,.0f} to {rate.range[1]:,.0f})"]
+        cells.append("" if over is None else f"{over.median:.3f} ({_range(over.range)})")
+        rows.append(cells)
+    alone = found.over_alone
+    table = markdown_table(["updates of one task", "a second, in all", "over two apart"], rows)
+    return f"""The median of {len(found.alone.rounds)} rounds in which they take turns (least to
+greatest). Two processes on one session make {alone.median:.2f} times the updates of one alone
+({_range(alone.range)}).
+
+{table}"""
+
+
+def calls(figures: Sequence[CallFigures]) -> str:
+    """A row for each call, with the sizes of the session side by side."""
+    cells = {(f"{row.group}: {row.call}", row.tasks): _call_cell(row) for row in figures}
+    return f"""By pytest-benchmark: median ± interquartile range of its rounds, and the least; a
+task where a call handles many. Random tasks come from 100,000 that are asked for in turn.
+
+{by_size("from Python", cells)}"""
+
+
+def core(costs: Sequence[CoreCost]) -> str:
+    """A row for each call, a column a number of tasks."""
+    cells = {(f"{row.group}: {row.call}", row.tasks): _core_cell(row) for row in costs}
+    when = sorted(row.measured for row in costs)
+    return f"""By `cargo bench --bench tracker`, {when[0]} to {when[-1]} UTC: median and its 95%
+confidence interval, a task where a call handles many. What contention, reads under a writer,
+growth and scale cost is in [NOTES.md](NOTES.md).
+
+{by_size("in Rust", cells)}"""
+
+
+def by_size(what: str, cells: Mapping[tuple[str, int | None], str]) -> str:
+    """A row for each call, a column for each number of tasks and one for calls without."""
+    sizes = sorted({tasks for _, tasks in cells if tasks is not None})
+    columns: list[int | None] = [*sizes, *([None] if any(t is None for _, t in cells) else [])]
+    rows = [
+        [call, *(cells.get((call, size), "") for size in columns)]
+        for call in dict.fromkeys(call for call, _ in cells)
+    ]
+    header = ["any number" if size is None else f"{size:,} tasks" for size in columns]
+    return markdown_table([what, *header], rows)
+
+
+def _call_cell(row: CallFigures) -> str:
+    return f"{time(row.median)} ± {time(row.spread)}, least {time(row.least)}"
+
+
+def _core_cell(row: CoreCost) -> str:
+    return f"{time(row.median)} ({time(row.low)} to {time(row.high)})"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; all columns but the first are aligned to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def time(seconds: float) -> str:
+    """Three digits, with the unit that they need."""
+    for factor, unit in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms")):
+        if seconds * factor < 999.5:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def ratio(value: float) -> str:
+    """Two digits, or a whole number."""
+    return f"{value:.2g}x" if value < 9.95 else f"{value:,.0f}x"
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.2f} to {ends[1]:.2f}"
+
+
+def _workers(count: int) -> str:
+    return f"{count} worker{'s' * (count > 1)}"

@@ -1,0 +1,116 @@
+"""Runs the benches and writes ``benches/RESULTS.md``: ``python -m benches.results``.
+
+It needs the extra ``peers``, takes about a quarter of an hour, and wants a machine that does
+nothing else. The figures are kept in ``results.json`` beside the page, from which ``--from`` writes
+it anew.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benches import call_costs, core_costs, machine, training_loop, two_processes
+from benches.measured import Measured
+from benches.page import page
+from benches.peers import calls, catalogue, throughput
+from benches.pictures import draw_costs, draw_throughput, draw_training_loop
+
+# Parts by the names of the fields of `Measured`.
+FULL: dict[str, Callable[[], Any]] = {
+    "calls": call_costs.measure,
+    "processes": two_processes.measure,
+    "peers": calls.measure,
+    "workers": throughput.measure,
+    "training": training_loop.measure,
+    "core": core_costs.measure,
+}
+QUICK: dict[str, Callable[[], Any]] = {
+    "calls": lambda: call_costs.measure(0.001, "not 1000000"),
+    "processes": lambda: two_processes.measure(2, 0.02),
+    "peers": lambda: calls.measure((100,), 2, 0.001),
+    "workers": lambda: throughput.measure((100, 1_000), (1, 2), 1, 0.1),
+    "training": lambda: training_loop.measure((2,), (1, 10), 2, 0.05),
+}
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="A results.json: write its page anew and measure nothing."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small and short, to see that it runs; no figures.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(help="Folder of RESULTS.md, results.json and the pictures.")
+    ] = Path(__file__).parent,
+) -> None:
+    """Measures, and writes the page with its pictures."""
+    out.mkdir(parents=True, exist_ok=True)
+    if source is None:
+        measured = measure(QUICK if quick else FULL, out / "results.json")
+    else:
+        measured = Measured.load(source)
+    write_page(out, measured)
+    _say(f"wrote {out / 'RESULTS.md'}")
+    if measured.failed:
+        raise typer.Exit(1)
+
+
+def measure(parts: dict[str, Callable[[], Any]], kept: Path) -> Measured:
+    """Measures part by part; what fails is noted and the others go on.
+
+    Args:
+        parts: by name, what gives the figures.
+        kept: where the figures are written after each part.
+    """
+    measured = Measured(machine.describe(), catalogue.missing())
+    for name, why in measured.missing.items():
+        _say(f"without {name}, which cannot be imported: {why}")
+    for name, part in parts.items():
+        began, before = datetime.now(UTC), machine.load()
+        _say(f"measuring {name} ({began:%H:%M} UTC, load average {before})")
+        try:
+            setattr(measured, name, part())
+        # A quarter of an hour of figures is not to be lost to one of the libraries.
+        except Exception as error:
+            traceback.print_exc()
+            measured.failed[name] = f"{type(error).__name__}: {error}"
+        seconds = (datetime.now(UTC) - began).total_seconds()
+        measured.when[name] = (
+            f"{began:%Y-%m-%d %H:%M} UTC, {seconds:.0f} s, load average {before} before and "
+            f"{machine.load()} after"
+        )
+        measured.save(kept)
+    return measured
+
+
+def write_page(out: Path, measured: Measured) -> None:
+    """Writes the page and its pictures."""
+    pictures = out / "pictures"
+    pictures.mkdir(exist_ok=True)
+    if measured.peers:
+        draw_costs(pictures / "costs.png", measured.peers)
+    if measured.workers:
+        draw_throughput(pictures / "throughput.png", measured.workers)
+    if measured.training:
+        draw_training_loop(pictures / "training_loop.png", measured.training)
+    (out / "RESULTS.md").write_text(page(measured))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,138 @@
+"""Updates a second of two processes on different tasks, beside two that share nothing.
+
+``python -m benches.two_processes``. On two cores that are shared with other work, two processes do
+not get twice what one gets, whatever they do; what sharing a session costs is the ratio to two
+processes with a session each. One process alone, two apart and two together take turns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from benches.timing import Figures
+from curricle import Rules, Session
+
+TASKS = 1_000
+ROUNDS = 15
+ROUND_SECONDS = 0.3
+
+_CONTEXT = multiprocessing.get_context("fork")
+_RULES = Rules(floor=0.1, score_range=(0.0, 1.0))
+# Calls between two looks at the clock, and the time that a command has to arrive.
+_CHUNK = 1_000
+_LEAD_SECONDS = 0.02
+_PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class TwoProcesses:
+    """Updates a second in all, a figure a round.
+
+    Attributes:
+        alone: of one process.
+        apart: of two, each on a session of its own.
+        together: of two on different tasks of one session.
+    """
+
+    alone: Figures
+    apart: Figures
+    together: Figures
+
+    @property
+    def over_apart(self) -> Figures:
+        """Together over apart, round by round."""
+        return _ratio(self.together, self.apart)
+
+    @property
+    def over_alone(self) -> Figures:
+        """Together over alone, round by round."""
+        return _ratio(self.together, self.alone)
+
+
+def _ratio(one: Figures, other: Figures) -> Figures:
+    return Figures([a / b for a, b in zip(one.rounds, other.rounds, strict=True)])
+
+
+def measure(rounds: int = ROUNDS, round_seconds: float = ROUND_SECONDS) -> TwoProcesses:
+    """Starts the two processes and has them update in turns."""
+    name = f"curricle-bench-{os.getpid()}"
+    with closing(_session(name)), _updaters(name) as pipes:
+        alone, apart, together = [], [], []
+        for turn in range(rounds):
+            _updates_a_second(pipes, "together", round_seconds / 10)
+            alone.append(_updates_a_second([pipes[turn % 2]], "apart", round_seconds))
+            apart.append(_updates_a_second(pipes, "apart", round_seconds))
+            together.append(_updates_a_second(pipes, "together", round_seconds))
+    return TwoProcesses(Figures(alone), Figures(apart), Figures(together))
+
+
+def _session(name: str) -> Session:
+    session = Session(TASKS, _RULES, name=name)
+    session.create_many(np.arange(TASKS))
+    return session
+
+
+@contextmanager
+def _updaters(name: str) -> Iterator[list[Connection]]:
+    pairs = [_CONTEXT.Pipe() for _ in range(2)]
+    processes = [
+        _CONTEXT.Process(target=_serve, args=(pair[1], name, number), daemon=True)
+        for number, pair in enumerate(pairs)
+    ]
+    for process in processes:
+        process.start()
+    pipes = [pair[0] for pair in pairs]
+    yield pipes
+    for pipe in pipes:
+        pipe.send(None)
+    for process in processes:
+        process.join(_PATIENCE)
+
+
+def _updates_a_second(pipes: list[Connection], where: str, seconds: float) -> float:
+    begin = time.perf_counter() + _LEAD_SECONDS
+    for pipe in pipes:
+        pipe.send((where, begin, seconds))
+    for pipe in pipes:
+        if not pipe.poll(_PATIENCE):
+            raise TimeoutError(f"a process said nothing within {_PATIENCE:.0f} s")
+    return float(sum(pipe.recv() for pipe in pipes))
+
+
+def _serve(pipe: Connection, name: str, number: int) -> None:
+    """Makes updates where it is told to, on a half of the tasks that is its own."""
+    ids = np.random.default_rng(number).integers(0, TASKS // 2, 4095) + number * (TASKS // 2)
+    next_id = itertools.cycle(ids.tolist()).__next__
+    with (
+        closing(Session(TASKS, _RULES, name=name, mode="attach")) as shared,
+        closing(_session(f"{name}-{number}")) as own,
+    ):
+        updates = {"together": shared.update, "apart": own.update}
+        while (command := pipe.recv()) is not None:
+            where, begin, seconds = command
+            update = updates[where]
+            calls = 0
+            # The clock is the same in all processes.
+            while time.perf_counter() < begin:
+                pass
+            while (now := time.perf_counter()) < begin + seconds:
+                for _ in range(_CHUNK):
+                    update(next_id(), 0.5)
+                calls += _CHUNK
+            pipe.send(calls / (now - begin))
+
+
+if __name__ == "__main__":
+    found = measure()
+    for what, over in (("alone", found.over_alone), ("apart", found.over_apart)):
+        least, most = over.range
+        print(f"together over {what}: {over.median:.2f} ({least:.2f} to {most:.2f})")
