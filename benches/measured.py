@@ -23,7 +23,7 @@ class Measured:
         machine: lines about the machine and its versions.
         missing: peers that could not be imported, and why.
         when: for each part when it was measured and how busy the machine was.
-        failed: for each part that could not be measured, why.
+        failed: for each part or peer that could not be measured, why.
         calls: of Curricle's calls from Python.
         peers: calls beside those of others, in one process.
         workers: episodes of worker processes, beside those of others.

@@ -12,6 +12,7 @@ from benches.measured import Measured
 from benches.peers.calls import CallCost
 from benches.peers.curricle_peer import CurriclePeer
 from benches.peers.throughput import NO_CURRICULUM, Throughput
+from benches.timing import Figures
 from benches.training_loop import (
     EPISODE_STEPS,
     LABELS,
@@ -64,6 +65,9 @@ def _beginning(measured: Measured) -> str:
         "",
         *when,
     ]
+    if measured.failed:
+        lines += ["", "Failed, and so left out:", ""]
+        lines += [f"- {what}: {why}" for what, why in measured.failed.items()]
     if measured.missing:
         lines += ["", "Not compared with, as they could not be imported:", ""]
         lines += [f"- {name}: {why}" for name, why in measured.missing.items()]
@@ -126,15 +130,10 @@ def throughputs(rows: Sequence[Throughput]) -> str:
     lines = []
     for peer, tasks in dict.fromkeys((row.peer, row.tasks) for row in rows):
         cells = [peer if peer == NO_CURRICULUM else f"{peer}, {tasks:,} tasks"]
-        for count in counts:
-            least, most = found[peer, tasks, count].range
-            cells.append(f"{found[peer, tasks, count].median:,.0f} ({least:,.0f} to {most:,.0f})")
-        if peer in (OURS, NO_CURRICULUM):
-            cells.append("")
-        else:
-            ours, theirs = found[OURS, tasks, counts[-1]], found[peer, tasks, counts[-1]]
-            cells.append(ratio(ours.median / theirs.median))
-        lines.append(cells)
+        cells += [_rate(found.get((peer, tasks, count))) for count in counts]
+        ours, theirs = (found.get((name, tasks, counts[-1])) for name in (OURS, peer))
+        over = ratio(ours.median / theirs.median) if ours and theirs and peer != OURS else ""
+        lines.append([*cells, over])
     header = ["episodes a second, all workers", *(_workers(count) for count in counts)]
     table = markdown_table([*header, f"Curricle over it, {_workers(counts[-1])}"], lines)
     rounds = len(rows[0].episodes.rounds)
@@ -179,7 +178,7 @@ def two_processes(found: TwoProcesses) -> str:
         ("two, each on a session of its own", found.apart, None),
         ("two on one session, different tasks", found.together, found.over_apart),
     ):
-        cells = [what, f"{rate.median:,.0f} ({rate.range[0]:,.0f} to {rate.range[1]:,.0f})"]
+        cells = [what, _rate(rate)]
         cells.append("" if over is None else f"{over.median:.3f} ({_range(over.range)})")
         rows.append(cells)
     alone = found.over_alone
@@ -252,6 +251,13 @@ def ratio(value: float) -> str:
 
 def _range(ends: tuple[float, float]) -> str:
     return f"{ends[0]:.2f} to {ends[1]:.2f}"
+
+
+def _rate(figures: Figures | None) -> str:
+    if figures is None:
+        return ""
+    least, most = figures.range
+    return f"{figures.median:,.0f} ({least:,.0f} to {most:,.0f})"
 
 
 def _workers(count: int) -> str:

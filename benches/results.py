@@ -22,21 +22,23 @@ from benches.page import page
 from benches.peers import calls, catalogue, throughput
 from benches.pictures import draw_costs, draw_throughput, draw_training_loop
 
-# Parts by the names of the fields of `Measured`.
-FULL: dict[str, Callable[[], Any]] = {
-    "calls": call_costs.measure,
-    "processes": two_processes.measure,
-    "peers": calls.measure,
-    "workers": throughput.measure,
-    "training": training_loop.measure,
-    "core": core_costs.measure,
+# What gives the figures of a part, and notes the peers that fail. Parts have the names of the
+# fields of `Measured`.
+Part = Callable[[dict[str, str]], Any]
+FULL: dict[str, Part] = {
+    "calls": lambda _: call_costs.measure(),
+    "processes": lambda _: two_processes.measure(),
+    "peers": lambda failed: calls.measure(failed=failed),
+    "workers": lambda failed: throughput.measure(failed=failed),
+    "training": lambda _: training_loop.measure(),
+    "core": lambda _: core_costs.measure(),
 }
-QUICK: dict[str, Callable[[], Any]] = {
-    "calls": lambda: call_costs.measure(0.001, "not 1000000"),
-    "processes": lambda: two_processes.measure(2, 0.02),
-    "peers": lambda: calls.measure((100,), 2, 0.001),
-    "workers": lambda: throughput.measure((100, 1_000), (1, 2), 1, 0.1),
-    "training": lambda: training_loop.measure((2,), (1, 10), 2, 0.05),
+QUICK: dict[str, Part] = {
+    "calls": lambda _: call_costs.measure(0.001, "not 1000000"),
+    "processes": lambda _: two_processes.measure(2, 0.02),
+    "peers": lambda failed: calls.measure((100,), 2, 0.001, failed),
+    "workers": lambda failed: throughput.measure((100, 1_000), (1, 2), 1, 0.1, failed),
+    "training": lambda _: training_loop.measure((2,), (1, 10), 2, 0.05),
 }
 
 app = typer.Typer(add_completion=False)
@@ -67,7 +69,7 @@ def main(
         raise typer.Exit(1)
 
 
-def measure(parts: dict[str, Callable[[], Any]], kept: Path) -> Measured:
+def measure(parts: dict[str, Part], kept: Path) -> Measured:
     """Measures part by part; what fails is noted and the others go on.
 
     Args:
@@ -81,8 +83,8 @@ def measure(parts: dict[str, Callable[[], Any]], kept: Path) -> Measured:
         began, before = datetime.now(UTC), machine.load()
         _say(f"measuring {name} ({began:%H:%M} UTC, load average {before})")
         try:
-            setattr(measured, name, part())
-        # A quarter of an hour of figures is not to be lost to one of the libraries.
+            setattr(measured, name, part(measured.failed))
+        # A quarter of an hour of figures is not to be lost to one part.
         except Exception as error:
             traceback.print_exc()
             measured.failed[name] = f"{type(error).__name__}: {error}"

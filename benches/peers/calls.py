@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benches.peers.base import Peer
-from benches.peers.catalogue import installed
+from benches.peers.catalogue import installed, noted
 from benches.timing import ROUND_SECONDS, ROUNDS, Figures, cost
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
@@ -23,14 +23,25 @@ class CallCost:
 
 
 def measure(
-    sizes: Sequence[int] = SIZES, rounds: int = ROUNDS, round_seconds: float = ROUND_SECONDS
+    sizes: Sequence[int] = SIZES,
+    rounds: int = ROUNDS,
+    round_seconds: float = ROUND_SECONDS,
+    failed: dict[str, str] | None = None,
 ) -> list[CallCost]:
-    """The costs of all operations of the peers that are installed."""
+    """The costs of all operations of the peers that are installed.
+
+    Args:
+        sizes: numbers of tasks.
+        rounds: of each operation.
+        round_seconds: about how long one takes.
+        failed: gets the error of each library that fails, which is left out.
+    """
     costs = []
     for tasks in sizes:
         for kind in installed():
             if tasks <= kind.largest and not _measured_by_another(kind):
-                costs += _measure_peer(kind, tasks, rounds, round_seconds)
+                with noted(kind, tasks, failed):
+                    costs += _measure_peer(kind, tasks, rounds, round_seconds)
     return costs
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from benches.peers.base import Peer
@@ -19,6 +21,24 @@ def installed() -> list[type[Peer]]:
 def missing() -> dict[str, str]:
     """By name the libraries that cannot be imported, and why."""
     return _find()[1]
+
+
+@contextmanager
+def noted(kind: type[Peer], tasks: int, failed: dict[str, str] | None) -> Iterator[None]:
+    """Notes and prints an error of a library, so that the others' figures are not lost.
+
+    Args:
+        kind: the peer that is measured; errors of Curricle itself go on.
+        tasks: its number of tasks.
+        failed: where errors are noted; None lets them go on.
+    """
+    try:
+        yield
+    except Exception as error:
+        if failed is None or kind is CurriclePeer:
+            raise
+        traceback.print_exc()
+        failed[f"{kind.name}, {tasks:,} tasks"] = f"{type(error).__name__}: {error}"
 
 
 @cache

@@ -12,12 +12,16 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from syllabus.core import GymnasiumSyncWrapper, make_multiprocessing_curriculum
-from syllabus.core.task_interface import TaskWrapper
-from syllabus.curricula import OnlineLearningProgress
-from syllabus.task_space import DiscreteTaskSpace
 
 from benches.peers.base import Peer
+
+# Imported, version 0.7 makes NumPy raise at every underflow, in all of the process: in the other
+# peers', and in its own evaluation of tasks that make no more progress.
+with np.errstate():
+    from syllabus.core import GymnasiumSyncWrapper, make_multiprocessing_curriculum
+    from syllabus.core.task_interface import TaskWrapper
+    from syllabus.curricula import OnlineLearningProgress
+    from syllabus.task_space import DiscreteTaskSpace
 
 
 class SyllabusPeer(Peer):

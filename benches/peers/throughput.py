@@ -17,7 +17,7 @@ import gymnasium as gym
 
 from benches.idle_env import Idle
 from benches.peers.base import Peer
-from benches.peers.catalogue import installed
+from benches.peers.catalogue import installed, noted
 from benches.timing import Figures
 
 SIZES = (100, 10_000)
@@ -46,19 +46,30 @@ def measure(
     workers: Sequence[int] = WORKERS,
     rounds: int = ROUNDS,
     round_seconds: float = ROUND_SECONDS,
+    failed: dict[str, str] | None = None,
 ) -> list[Throughput]:
-    """Peers take turns in each round, so that a busy minute does not fall on one of them."""
-    kinds = [kind for kind in installed() if kind.shared]
+    """Peers take turns in each round, so that a busy minute does not fall on one of them.
+
+    Args:
+        sizes: numbers of tasks.
+        workers: numbers of worker processes.
+        rounds: of each combination.
+        round_seconds: how long workers play.
+        failed: gets the error of each library that fails, which is left out.
+    """
+    kinds = [(kind, tasks) for tasks in sizes for kind in installed() if kind.shared]
     episodes: dict[tuple[str, int, int], list[float]] = {}
     for _ in range(rounds):
         for count in workers:
             alone = _episodes_a_second(None, count, round_seconds)
             episodes.setdefault((NO_CURRICULUM, 0, count), []).append(alone)
-            for tasks in sizes:
-                for kind in kinds:
+            for kind, tasks in kinds:
+                with noted(kind, tasks, failed):
                     took = _episodes_a_second(kind(tasks), count, round_seconds)
                     episodes.setdefault((kind.name, tasks, count), []).append(took)
-    return [Throughput(*key, Figures(found)) for key, found in episodes.items()]
+    measured = [Throughput(*key, Figures(found)) for key, found in episodes.items()]
+    # A peer that failed once has too few rounds.
+    return [row for row in measured if len(row.episodes.rounds) == rounds]
 
 
 def _episodes_a_second(peer: Peer | None, workers: int, seconds: float) -> float:

@@ -1,0 +1,202 @@
+"""The page of the benches' results, from figures that are given and from a short run."""
+
+import json
+import os
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from benches import core_costs, results
+from benches.budgets import verdicts
+from benches.call_costs import CallFigures
+from benches.core_costs import CoreCost
+from benches.measured import Measured
+from benches.page import page
+from benches.peers import calls, catalogue
+from benches.peers.calls import CallCost
+from benches.peers.shared_arrays import SharedArraysPeer
+from benches.peers.throughput import NO_CURRICULUM, Throughput
+from benches.timing import Figures
+from benches.training_loop import METRICS, OFF, ON, LoopSpeed
+from benches.two_processes import TwoProcesses
+
+MICROSECOND = 1e-6
+PNG = b"\x89PNG"
+
+
+def workers_of(peer, tasks, one, four):
+    return [Throughput(peer, tasks, 1, Figures([one])), Throughput(peer, tasks, 4, Figures(four))]
+
+
+def given():
+    """Figures with a ratio of 25 in a draw, and some within and some beyond their budgets."""
+    return Measured(
+        machine=["a machine"],
+        when={"calls": "yesterday"},
+        failed={"core": "FileNotFoundError: no cargo"},
+        missing={"torchrl": "ImportError: not there"},
+        calls=[
+            CallFigures("session, one task", "update", 1_000, 1.4e-7, 1.6e-7, 1e-8),
+            CallFigures("session, one task", "field", 1_000, 0.7e-7, 0.8e-7, 1e-8),
+            CallFigures("session, 1,024 tasks at once", "update_many", 1_000, 9e-8, 9e-8, 0.0),
+            CallFigures("a step within an episode", "gymnasium.Wrapper", None, 1e-7, 1e-7, 0.0),
+            CallFigures("a step within an episode", "CurriculumEnv", None, 1.8e-7, 2e-7, 0.0),
+        ],
+        peers=[
+            CallCost(peer, operation, tasks, Figures([cost * MICROSECOND, 2 * cost * MICROSECOND]))
+            for tasks in (100, 1_000)
+            for operation in ("draw", "update", "score all tasks")
+            for peer, cost in (("Curricle", 2.0), ("syllabus-rl", 50.0))
+        ],
+        workers=[
+            *workers_of(NO_CURRICULUM, 0, 1e6, [2e6]),
+            *workers_of("Curricle", 100, 2e5, [3e5, 2.6e5, 3.1e5]),
+            *workers_of("syllabus-rl", 100, 2e3, [2e3, 2e3, 2e3]),
+        ],
+        processes=TwoProcesses(Figures([1e6]), Figures([2e6]), Figures([1.9e6])),
+        training=[
+            LoopSpeed(
+                2,
+                10,
+                {arm: Figures(rates) for arm, rates in steps.items()},
+                {arm: Figures(rates) for arm, rates in steps.items()},
+            )
+            for steps in [{OFF: [100.0, 100.0], ON: [97.0, 98.0], METRICS: [90.0, 92.0]}]
+        ],
+    )
+
+
+def test_each_budget_says_whether_it_holds():
+    holds = {each.operation: (each.median, each.holds) for each in verdicts(given())}
+    assert holds["session, one task: `field`, 1,000 tasks"] == ("80 ns", "yes")
+    assert holds["session, one task: `update`, 1,000 tasks"] == ("160 ns", "in the best round")
+    missed = "session, 1,024 tasks at once: `update_many`, 1,000 tasks"
+    assert holds[missed] == ("90 ns", "**no**")
+    assert holds["`CurriculumEnv.step` less a bare wrapper's"] == ("100 ns", "yes")
+    assert holds["episodes a second, 4 workers, 100 tasks"] == ("300,000", "yes")
+    assert holds["the same over syllabus-rl's, 4 workers, 100 tasks"] == ("150x", "yes")
+    assert holds["episodes a second, 4 workers, 10,000 tasks"] == ("", "not measured")
+    assert holds["training loop, steps of 10 µs, 2 workers: on / off"] == ("0.975", "**no**")
+    assert holds["updates of two processes on different tasks, over two that share nothing"] == (
+        "0.950",
+        "yes",
+    )
+
+
+def test_the_page_says_what_was_measured_and_what_was_not():
+    text = page(given())
+    for said in (
+        "- a machine",
+        "- calls: yesterday",
+        "- torchrl: ImportError: not there",
+        "| draw, 1,000 | 2 µs to 4 µs | 50 µs (25x) |",
+        "| syllabus-rl, 100 tasks | 2,000 (2,000 to 2,000) | 2,000 (2,000 to 2,000) | 150x |",
+        "| 2 workers, 10 µs | 100 | 0.975 (0.97 to 0.98) |",
+        "Not measured. FileNotFoundError: no cargo",
+    ):
+        assert said in text
+
+
+def test_the_page_is_written_anew_from_kept_figures(tmp_path):
+    kept = tmp_path / "results.json"
+    measured = given()
+    measured.core = [CoreCost("draw", "draw", 1_000, 1e-7, 0.9e-7, 1.1e-7, "2026-01-01 00:00")]
+    measured.failed = {}
+    measured.save(kept)
+    assert Measured.load(kept) == measured
+    out = tmp_path / "out"
+    ran = CliRunner().invoke(results.app, ["--from", str(kept), "--out", str(out)])
+    assert ran.exit_code == 0, ran.output
+    text = (out / "RESULTS.md").read_text()
+    assert "| draw: draw | 100 ns (90 ns to 110 ns) |" in text
+    for picture in ("costs", "throughput", "training_loop"):
+        assert (out / "pictures" / f"{picture}.png").read_bytes().startswith(PNG)
+        assert f"(pictures/{picture}.png)" in text
+
+
+def test_a_short_run_makes_a_page(tmp_path, capsys):
+    # Calls take pytest-benchmark, which only the benches need; workers are tested with the peers.
+    parts = {name: results.QUICK[name] for name in ("processes", "peers", "training")}
+    measured = results.measure(parts, tmp_path / "results.json")
+    assert measured.failed == {}
+    results.write_page(tmp_path, measured)
+    assert "| draw, 100 |" in (tmp_path / "RESULTS.md").read_text()
+    assert "measuring training" in capsys.readouterr().err
+
+
+def test_a_part_that_fails_is_named_and_the_others_go_on(tmp_path):
+    def fails(failed):
+        raise TimeoutError("a worker gave no rate")
+
+    def costs(failed):
+        return given().peers
+
+    kept = tmp_path / "results.json"
+    measured = results.measure({"workers": fails, "peers": costs}, kept)
+    assert Measured.load(kept) == measured
+    assert measured.peers == given().peers
+    assert "Not measured. TimeoutError: a worker gave no rate" in page(measured)
+
+
+def test_a_peer_that_fails_is_named_and_the_others_stay(monkeypatch):
+    def fails(self):
+        raise FloatingPointError("underflow")
+
+    monkeypatch.setattr(SharedArraysPeer, "draw", fails)
+    failed = {}
+    costs = calls.measure((10,), 1, 0.001, failed)
+    assert failed == {f"{SharedArraysPeer.name}, 10 tasks": "FloatingPointError: underflow"}
+    assert {row.peer for row in costs} >= {"Curricle", "dict in a Manager, lock"}
+    assert SharedArraysPeer.name not in {row.peer for row in costs}
+    measured = Measured(["a machine"], failed=failed, peers=costs)
+    assert "10 tasks: FloatingPointError: underflow" in page(measured)
+
+
+def test_a_library_that_cannot_be_imported_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "syllabus.core", None)
+    monkeypatch.delitem(sys.modules, "benches.peers.syllabus_peer", raising=False)
+    catalogue._find.cache_clear()
+    try:
+        assert "syllabus-rl" in catalogue.missing()
+        assert "Curricle" in {kind.name for kind in catalogue.installed()}
+    finally:
+        catalogue._find.cache_clear()
+
+
+@pytest.fixture
+def criterion(tmp_path):
+    """A folder as criterion leaves it, with a bench of the day before."""
+
+    def leave(name, tasks, elements, age=0):
+        folder = tmp_path / name / str(tasks) / "new"
+        folder.mkdir(parents=True)
+        facts = {
+            "group_id": "update",
+            "function_id": name,
+            "value_str": None if tasks is None else str(tasks),
+            "throughput": elements and {"Elements": elements},
+        }
+        (folder / "benchmark.json").write_text(json.dumps(facts))
+        interval = {"lower_bound": 900.0, "upper_bound": 1_200.0}
+        median = {"point_estimate": 1_000.0, "confidence_interval": interval}
+        (folder / "estimates.json").write_text(json.dumps({"median": median}))
+        os.utime(folder / "estimates.json", (1e9 - age, 1e9 - age))
+
+    leave("batch", 1_000_000, 10)
+    leave("batch", 1_000, 10)
+    leave("lock", None, None)
+    leave("gone since", 1_000, None, age=86_400)
+    return tmp_path
+
+
+def test_figures_of_the_core_are_those_of_the_last_run(criterion):
+    costs = core_costs.read(criterion)
+    assert [(cost.call, cost.tasks) for cost in costs] == [
+        ("batch", 1_000),
+        ("batch", 1_000_000),
+        ("lock", None),
+    ]
+    assert [cost.median for cost in costs] == pytest.approx([1e-7, 1e-7, 1e-6])
+    assert costs[2].low == pytest.approx(9e-7)
+    assert costs[2].high == pytest.approx(1.2e-6)
