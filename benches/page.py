@@ -81,7 +81,8 @@ def _budgets(measured: Measured) -> str:
     return f"""## Budgets
 
 The medians are held against the budgets. Where only the best round is within, other work on the
-machine may be the reason.
+machine may be the reason. How far a draw's cost grows but for cache misses is told by the
+instructions that [NOTES.md](NOTES.md) counts.
 
 {table}"""
 
