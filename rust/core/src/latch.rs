@@ -61,8 +61,8 @@ impl<'a> Latch<'a> {
     }
 
     /// As [`Self::read`], by the sequence instead of the copy that it names.
-    #[inline]
-    pub fn read_by<T>(&self, read: impl Fn(u64) -> T) -> T {
+    #[inline(always)]
+    pub fn read_by<T>(&self, mut read: impl FnMut(u64) -> T) -> T {
         let mut attempts = 0_u32;
         loop {
             let before = self.sequence.observe();

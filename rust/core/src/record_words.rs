@@ -153,15 +153,24 @@ impl<'a> Record<'a> {
     /// The whole record, as of one instant.
     #[inline]
     pub fn load(self) -> (Tenant, TaskData) {
-        let (tenant, mut data) = self.latch().read_by(|sequence| self.decode(sequence));
-        self.add_schedule(&tenant, &mut data);
-        (tenant, data)
+        let mut data = TaskData::new(0);
+        (self.load_into(&mut data), data)
+    }
+
+    /// [`Self::load`] in place: to move a record costs as much as to read it.
+    #[inline(always)]
+    pub fn load_into(self, data: &mut TaskData) -> Tenant {
+        let latch = self.latch();
+        let tenant = latch.read_by(|sequence| self.decode(sequence, data));
+        self.add_schedule(&tenant, data);
+        tenant
     }
 
     /// The whole record, for the holder of the stripe's lock.
     #[inline]
     pub fn load_owned(self) -> (Tenant, TaskData) {
-        let (tenant, mut data) = self.decode(self.latch().sequence());
+        let mut data = TaskData::new(0);
+        let tenant = self.decode(self.latch().sequence(), &mut data);
         self.add_schedule(&tenant, &mut data);
         (tenant, data)
     }
@@ -180,17 +189,18 @@ impl<'a> Record<'a> {
     }
 
     /// The copy that a sequence names, without the schedule, which lies beside the copies.
-    #[inline]
-    fn decode(self, sequence: u64) -> (Tenant, TaskData) {
+    #[inline(always)]
+    fn decode(self, sequence: u64, data: &mut TaskData) -> Tenant {
         let tenant = self.tenant_at(sequence);
         let (fields, columns) = split(self.latch().copy_of(sequence));
-        let mut data = decode(tenant, fields);
+        *data = decode(tenant, fields);
         for (value, word) in data.columns.iter_mut().zip(columns) {
             *value = word.get_f64();
         }
-        (tenant, data)
+        tenant
     }
 
+    #[inline]
     fn add_schedule(self, tenant: &Tenant, data: &mut TaskData) {
         data.scheduled_count = self.scheduled(tenant.generation);
         data.last_scheduled = of_generation(self.head[2].get(), tenant.generation);

@@ -302,13 +302,20 @@ impl Session {
     #[inline]
     #[must_use]
     pub fn read(&self, task_id: i64) -> Option<TaskData> {
-        loop {
-            let slot = self.table.find(task_id)?;
-            let (tenant, data) = self.table.record(slot).load();
+        let mut data = TaskData::new(task_id);
+        self.read_into(task_id, &mut data).then_some(data)
+    }
+
+    /// Fills `data` with a task's record; false, and `data` is anything, if it is unknown.
+    #[inline]
+    pub fn read_into(&self, task_id: i64, data: &mut TaskData) -> bool {
+        while let Some(slot) = self.table.find(task_id) {
+            let tenant = self.table.record(slot).load_into(data);
             if tenant.live && tenant.task_id == task_id {
-                return Some(data);
+                return true;
             }
         }
+        false
     }
 
     /// Writes a whole record. Generation, weight and label number of `data` are the session's.

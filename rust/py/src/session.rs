@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use curricle_core::episode_ends::Eviction;
 use curricle_core::segment::{Mode, Opened, Place};
-use curricle_core::{Error, Limits, NewTask, Session as Core, SessionOptions};
+use curricle_core::{Error, Limits, NewTask, Session as Core, SessionOptions, TaskData as Record};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyRuntimeWarning, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -381,7 +381,8 @@ impl Session {
     /// A task's record as of one instant; None if it is unknown.
     fn read(&self, py: Python<'_>, task_id: TaskId) -> PyResult<Option<TaskData>> {
         let core = self.opened()?;
-        Ok(core.read(task_id.0).map(|data| {
+        let mut data = Record::new(task_id.0);
+        Ok(core.read_into(task_id.0, &mut data).then(|| {
             let label = self.labels.get(py, core.table(), data.label);
             TaskData::from_record(&data, core.columns().len(), label)
         }))
