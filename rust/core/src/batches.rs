@@ -10,7 +10,8 @@ use crate::index::hash;
 use crate::labels::check_label;
 use crate::layout::MAX_STRIPES;
 use crate::progress::check_in_range;
-use crate::record::{check_score, check_steps};
+use crate::record::{MAX_SCORE, check_score, check_steps};
+use crate::record_words::prefetch;
 use crate::session::Session;
 use crate::structure::NewTask;
 use crate::table::Table;
@@ -19,8 +20,10 @@ use crate::table::Table;
 const WINDOW: usize = 1024;
 /// Elements that share one holding of a lock at most, so that nobody waits long for it.
 const HOLDING: usize = 64;
-/// How many elements ahead a record is fetched from memory.
-const AHEAD: usize = 2;
+/// How many elements ahead a record is fetched from memory, where there are many.
+const AHEAD: usize = 4;
+/// Bytes of records that the processor's caches keep anyway.
+const CACHED: usize = 1 << 20;
 /// The slot of an element that has none.
 const NOWHERE: u32 = u32::MAX;
 
@@ -37,10 +40,10 @@ impl Seen {
         }
     }
 
-    /// Where in `task_ids` the task at `at` came first.
+    /// Where in `task_ids` the task at `at`, whose hash is given, came first.
     #[inline]
-    fn first(&mut self, task_ids: &[i64], at: usize) -> usize {
-        let mut place = hash(task_ids[at]) as usize % self.places.len();
+    fn first(&mut self, task_ids: &[i64], at: usize, hash: u64) -> usize {
+        let mut place = hash as usize % self.places.len();
         loop {
             match self.places[place] {
                 0 => {
@@ -72,9 +75,15 @@ impl Table {
         if !env_steps.is_empty() {
             same_length(n, "env_steps", env_steps.len())?;
         }
-        for score in scores {
-            check_score(*score)?;
-            check_in_range(&self.rules, *score)?;
+        // All at once; where that does not do, the first one that is out of range is named.
+        let (low, high) = self.rules.score_range.unwrap_or((-MAX_SCORE, MAX_SCORE));
+        let (low, high) = (low.max(-MAX_SCORE), high.min(MAX_SCORE));
+        let within = |score: &f64| (low <= *score) & (*score <= high);
+        if !scores.iter().fold(true, |all, score| all & within(score)) {
+            for score in scores {
+                check_score(*score)?;
+                check_in_range(&self.rules, *score)?;
+            }
         }
         env_steps.iter().try_for_each(|steps| check_steps(*steps))
     }
@@ -85,10 +94,11 @@ impl Table {
         let mut seen = Seen::new();
         let mut slots = Vec::with_capacity(task_ids.len());
         for (at, task_id) in task_ids.iter().enumerate() {
-            let first = seen.first(task_ids, at);
+            let hash = hash(*task_id);
+            let first = seen.first(task_ids, at, hash);
             let slot = if first < at {
                 slots[first]
-            } else if let Some(slot) = self.find_likely(*task_id) {
+            } else if let Some(slot) = self.find_likely_by(hash) {
                 slot as u32
             } else {
                 self.find_or_create(*task_id)?
@@ -111,6 +121,15 @@ impl Table {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Has the processor fetch what a score of the task in a slot of a stripe changes.
+    #[inline]
+    fn prefetch(&self, stripe: usize, slot: usize) {
+        self.record(slot).prefetch_all();
+        let (drawn, progress) = self.scanned(stripe, slot >> self.layout.stripes.trailing_zeros());
+        prefetch(drawn);
+        prefetch(progress);
     }
 
     /// Calls `locked` for each element of a window with the lock of its stripe; where that gives
@@ -141,13 +160,14 @@ impl Table {
             order[*place] = at as u16;
             *place += 1;
         }
+        let fetches = self.layout.shape.capacity * self.layout.record_words * 8 > CACHED;
         let mut start = 0;
         for (stripe, end) in ends.into_iter().enumerate() {
             for holding in order[start..end].chunks(HOLDING) {
                 let mut guard = self.lock_stripe(stripe)?;
                 for (i, at) in holding.iter().enumerate() {
-                    if let Some(soon) = holding.get(i + AHEAD) {
-                        self.record(slots[usize::from(*soon)] as usize).prefetch();
+                    if fetches && let Some(soon) = holding.get(i + AHEAD) {
+                        self.prefetch(stripe, slots[usize::from(*soon)] as usize);
                     }
                     let at = usize::from(*at);
                     if !locked(&guard, at)? {

@@ -91,12 +91,19 @@ impl Change {
 }
 
 /// What a commit needs to know of the record that it replaces.
+///
+/// The numbers themselves: what they make up of totals is worked out where it is needed, so that
+/// fewer values have to be kept until then.
 #[derive(Debug, Clone, Copy)]
 pub struct Old {
     /// Who lived there.
     pub tenant: Tenant,
     label: u32,
-    part: Live,
+    weight: f64,
+    completions: u64,
+    score: f64,
+    env_steps: u64,
+    progress: f64,
 }
 
 impl Old {
@@ -104,16 +111,30 @@ impl Old {
     #[inline]
     #[must_use]
     pub fn of(tenant: Tenant, data: &TaskData) -> Self {
-        let part = if tenant.live {
-            Live::of(data, fixed_weight(data.weight).unwrap_or(0))
-        } else {
-            Live::default()
-        };
         Self {
             tenant,
             label: data.label,
-            part,
+            weight: data.weight,
+            completions: data.completion_count,
+            score: data.total_score,
+            env_steps: data.env_steps,
+            progress: data.lp_score,
         }
+    }
+
+    /// Its part of the totals.
+    #[inline(always)]
+    fn part(&self) -> Live {
+        if !self.tenant.live {
+            return Live::default();
+        }
+        Live::of_numbers(
+            fixed_weight(self.weight).unwrap_or(0),
+            self.completions,
+            self.score,
+            self.env_steps,
+            self.progress,
+        )
     }
 }
 
@@ -266,8 +287,9 @@ impl<'a> StripeGuard<'a> {
         } else {
             Live::default()
         };
-        let retired = change.retired(&old.part);
-        let gained = new_part.less(&old.part).to_words();
+        let old_part = old.part();
+        let retired = change.retired(&old_part);
+        let gained = new_part.less(&old_part).to_words();
 
         let intent = &self.stripe().intent;
         let staged = stage(new, live);
@@ -319,7 +341,7 @@ impl<'a> StripeGuard<'a> {
         stage(
             &intent.old_label,
             old.label,
-            &Live::default().less(&old.part),
+            &Live::default().less(&old.part()),
         );
         stage(&intent.new_label, new_label, new_part);
     }

@@ -26,7 +26,11 @@ pub(crate) fn hash(task_id: i64) -> u64 {
 impl Table {
     #[inline]
     fn chain(&self, task_id: i64) -> (&Word, u32) {
-        let hash = hash(task_id);
+        self.chain_of(hash(task_id))
+    }
+
+    #[inline]
+    fn chain_of(&self, hash: u64) -> (&Word, u32) {
         let heads = self.heads();
         let head = ((u128::from(hash) * heads.len() as u128) >> 64) as usize;
         (&heads[head], hash as u32)
@@ -76,7 +80,13 @@ impl Table {
     /// for a caller that looks under the stripe's lock whether it does.
     #[inline]
     pub fn find_likely(&self, task_id: i64) -> Option<usize> {
-        let (head, tag) = self.chain(task_id);
+        self.find_likely_by(hash(task_id))
+    }
+
+    /// [`Self::find_likely`] by the hash of the task's id.
+    #[inline]
+    pub(crate) fn find_likely_by(&self, hash: u64) -> Option<usize> {
+        let (head, tag) = self.chain_of(hash);
         let mut link = Link::unpack(head.observe())?;
         // Bounds a walk that a concurrent reuse has led into a circle.
         for _ in 0..self.layout.shape.capacity {

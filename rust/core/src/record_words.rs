@@ -118,11 +118,19 @@ impl<'a> Record<'a> {
     /// Has the processor fetch the head, for a look at it soon.
     #[inline]
     pub fn prefetch(self) {
-        #[cfg(target_arch = "x86_64")]
-        for word in [&self.head[0], &self.head[HEAD_WORDS - 1]] {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint about memory that a reference leads to.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(word).cast()) };
+        prefetch(&self.head[0]);
+        prefetch(&self.head[HEAD_WORDS - 1]);
+    }
+
+    /// Has the processor fetch all of it, for a change soon.
+    #[inline]
+    pub fn prefetch_all(self) {
+        /// Words of a cache line.
+        const LINE: usize = 8;
+        prefetch(&self.head[0]);
+        self.copies.iter().step_by(LINE).for_each(prefetch);
+        if let Some(last) = self.copies.last() {
+            prefetch(last);
         }
     }
 
@@ -344,6 +352,18 @@ fn of_generation(word: u64, generation: u32) -> u64 {
         word & COUNT
     } else {
         0
+    }
+}
+
+/// Has the processor fetch the cache line of a word.
+#[inline]
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+pub(crate) fn prefetch(word: &Word) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint about memory that a reference leads to.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(word).cast()) };
     }
 }
 

@@ -227,7 +227,7 @@ impl Table {
     #[inline]
     pub fn record(&self, slot: usize) -> Record<'_> {
         let n = self.layout.record_words;
-        Record::new(&self.parts.records[slot * n..(slot + 1) * n])
+        Record::new(&self.parts.records[slot * n..][..n])
     }
 
     /// The drawn words of a stripe.

@@ -35,10 +35,16 @@ pub const MAX_PROGRESS: f64 = 1e6;
 fn fixed(value: f64) -> i128 {
     let scaled = value * UNIT;
     if scaled.abs() < 9.0e18 {
-        i128::from(scaled as i64)
+        // SAFETY: within the range of i64, so that one instruction converts it.
+        i128::from(unsafe { scaled.to_int_unchecked::<i64>() })
     } else {
-        scaled as i128
+        fixed_beyond(scaled)
     }
+}
+
+#[cold]
+fn fixed_beyond(scaled: f64) -> i128 {
+    scaled as i128
 }
 
 /// A weight in units of 2^-30; a positive one is at least 1 unit.
@@ -51,8 +57,9 @@ pub fn fixed_weight(weight: f64) -> Result<u64> {
         return Ok(0);
     }
     if weight > 0.0 && weight < MAX_WEIGHT {
-        // By way of i64, which one instruction converts to.
-        return Ok(((weight * WEIGHT_UNIT) as i64).cast_unsigned().max(1));
+        // SAFETY: within the range of i64 by far, so that one instruction converts it.
+        let units = unsafe { (weight * WEIGHT_UNIT).to_int_unchecked::<i64>() };
+        return Ok(units.cast_unsigned().max(1));
     }
     Err(refused_weight(weight))
 }
@@ -97,14 +104,32 @@ impl Live {
     #[inline]
     #[must_use]
     pub fn of(data: &TaskData, weight: u64) -> Self {
+        Self::of_numbers(
+            weight,
+            data.completion_count,
+            data.total_score,
+            data.env_steps,
+            data.lp_score,
+        )
+    }
+
+    /// [`Self::of`] by the numbers that count.
+    #[inline(always)]
+    pub(crate) fn of_numbers(
+        weight: u64,
+        completions: u64,
+        score: f64,
+        env_steps: u64,
+        progress: f64,
+    ) -> Self {
         // At most 2^52 units (MAX_PROGRESS), so that the square of two halves is exact.
-        let progress = (data.lp_score * UNIT) as i64;
+        let progress = (progress * UNIT) as i64;
         Self {
             tasks: 1,
             weight: u128::from(weight),
-            completions: data.completion_count,
-            score: fixed(data.total_score),
-            env_steps: data.env_steps,
+            completions,
+            score: fixed(score),
+            env_steps,
             progress: i128::from(progress),
             progress_squares: i128::from(progress) * i128::from(progress),
         }
