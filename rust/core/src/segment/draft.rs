@@ -9,6 +9,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::lockfile::beside;
+use super::mapping::{HUGE_PAGE, Mapping};
 use super::place::LOCK_SUFFIX;
 use super::room::{available_bytes, available_memory};
 use crate::{Error, Result};
@@ -61,8 +62,11 @@ impl Draft {
             .map_err(|error| super::failure(session, "cannot be made", &error))?;
         // A tmpfs may promise more than the machine has: reserving it would then end in the
         // kernel's killing of a process, not in an error.
-        if available_memory(folder(session)).is_some_and(|available| available < size as u64) {
-            return Err(no_space(session, size));
+        if let Some(available) = available_memory(folder(session)) {
+            if available < size as u64 {
+                return Err(no_space(session, size));
+            }
+            self.take_huge_pages(size);
         }
         let length = libc::off_t::try_from(size).unwrap_or(libc::off_t::MAX);
         loop {
@@ -71,6 +75,8 @@ impl Draft {
                 0 => return Ok(()),
                 libc::EINTR => {}
                 libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::ENOMEM => {
+                    // What it has is available to others.
+                    let _ = self.file.set_len(0);
                     return Err(no_space(session, size));
                 }
                 code => {
@@ -78,6 +84,26 @@ impl Draft {
                     return Err(super::failure(session, "cannot be made", &error));
                 }
             }
+        }
+    }
+
+    /// Has the kernel fill the file, which lives in memory, with huge pages as far as it grants
+    /// them. A reservation takes small ones, and to replace those takes ten times as long.
+    fn take_huge_pages(&self, size: usize) {
+        let whole = size / HUGE_PAGE * HUGE_PAGE;
+        if whole == 0 || self.file.set_len(size as u64).is_err() {
+            return;
+        }
+        for start in (0..whole).step_by(HUGE_PAGE) {
+            // Only where there is a page already can there be a huge one.
+            // SAFETY: the descriptor is open for the whole call.
+            if unsafe { libc::posix_fallocate(self.file.as_raw_fd(), start as libc::off_t, 1) } != 0
+            {
+                return;
+            }
+        }
+        if let Ok(mapping) = Mapping::shared(&self.file, whole, true) {
+            mapping.collapse();
         }
     }
 
@@ -146,4 +172,23 @@ fn no_space(session: &Path, needed: usize) -> Error {
         session.display(),
         folder.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_reserved_file_has_all_its_memory_whatever_its_pages_are() {
+        for size in [4096, HUGE_PAGE, 3 * HUGE_PAGE + 3 * 4096] {
+            let session = Path::new("/dev/shm/curricle-test-of-drafts");
+            let draft = Draft::unnamed(session).unwrap();
+            draft.reserve(session, size).unwrap();
+            let found = draft.file().metadata().unwrap();
+            assert_eq!(found.len(), size as u64);
+            assert!(found.blocks() * 512 >= size as u64, "{found:?}");
+        }
+    }
 }

@@ -31,10 +31,17 @@ unsafe impl Shared for AtomicI64 {}
 // SAFETY: an array adds no padding to its elements.
 unsafe impl<T: Shared, const N: usize> Shared for [T; N] {}
 
+/// Bytes of a huge page: what one entry of the second level of page tables maps.
+pub(super) const HUGE_PAGE: usize = 2 << 20;
+
 /// A mapped region: private to this process, or shared through a file. Unmapped on drop.
+///
+/// It starts where a huge page may start: records are spread over all of it, and huge pages save
+/// most misses of the translation buffer. `room` is the stretch of addresses that it lies in.
 #[derive(Debug)]
 pub struct Mapping {
     base: NonNull<u8>,
+    room: NonNull<libc::c_void>,
     len: usize,
     writable: bool,
 }
@@ -69,25 +76,61 @@ impl Mapping {
     }
 
     fn map(len: usize, protection: i32, flags: i32, descriptor: i32) -> io::Result<Self> {
-        // SAFETY: a fresh mapping at an address of the kernel's choice; no memory of ours is
-        // replaced, and the arguments are checked by the kernel.
-        let base = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, descriptor, 0) };
-        if base == libc::MAP_FAILED {
+        let none = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: fresh addresses of the kernel's choice; no memory of ours is replaced.
+        let room = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                len + HUGE_PAGE,
+                libc::PROT_NONE,
+                none,
+                -1,
+                0,
+            )
+        };
+        if room == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // Records are spread over all of it: huge pages, where the system grants them, save most
-        // misses of the translation buffer. A refusal costs nothing but that.
+        let skipped = room.cast::<u8>().align_offset(HUGE_PAGE);
+        // SAFETY: less than a huge page is skipped, so that it replaces a part of the room, which
+        // nobody has used yet; the other arguments are checked by the kernel.
+        let base = unsafe {
+            let start = room.byte_add(skipped);
+            libc::mmap(
+                start,
+                len,
+                protection,
+                flags | libc::MAP_FIXED,
+                descriptor,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            let error = io::Error::last_os_error();
+            // SAFETY: the room from above, which is given up.
+            unsafe { libc::munmap(room, len + HUGE_PAGE) };
+            return Err(error);
+        }
+        // A refusal costs nothing but the gain.
         #[cfg(target_os = "linux")]
         // SAFETY: advice about a mapping that was just made.
         unsafe {
             libc::madvise(base, len, libc::MADV_HUGEPAGE);
         }
-        let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self {
-            base,
+            base: NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?,
+            room: NonNull::new(room).ok_or(io::ErrorKind::OutOfMemory)?,
             len,
             writable: protection & libc::PROT_WRITE != 0,
         })
+    }
+
+    /// Has the kernel put the region into huge pages, of which each has to have a page already.
+    /// A refusal, as by kernels before 6.1, costs nothing but the gain.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    pub(super) fn collapse(&self) {
+        // SAFETY: advice about a mapping of ours, whose content stays.
+        unsafe { libc::madvise(self.base.as_ptr().cast(), self.len, libc::MADV_COLLAPSE) };
     }
 
     /// Length in bytes.
@@ -146,7 +189,23 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the region was mapped with this base and length, and no view outlives `self`.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+        // SAFETY: the room was mapped with this length, the region lies in it, and no view outlives
+        // `self`.
+        unsafe { libc::munmap(self.room.as_ptr(), self.len + HUGE_PAGE) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_start_where_a_huge_page_may() {
+        for len in [1, 4096, 3 * HUGE_PAGE + 1] {
+            let region = Mapping::private(len).unwrap();
+            let bytes: &[AtomicU8] = region.slice(0, len);
+            assert!(bytes.as_ptr().addr().is_multiple_of(HUGE_PAGE));
+            assert_eq!(bytes[len - 1].load(std::sync::atomic::Ordering::Relaxed), 0);
+        }
     }
 }
