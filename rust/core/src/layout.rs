@@ -6,8 +6,9 @@
 //! ```
 //!
 //! Slots are dealt to stripes in turn (slot = local * stripes + stripe), so neighbours in order of
-//! creation have different locks. The dense arrays that draws scan are stripe by stripe instead:
-//! a block belongs to one stripe, and its sums to that stripe's lock.
+//! creation have different locks. Records, and the dense arrays that draws scan, are stripe by
+//! stripe instead: a block belongs to one stripe, and its sums to that stripe's lock. What is
+//! written under one lock shares no cache line with what is written under another.
 
 use crate::error::{Error, Result};
 use crate::lock::RobustLock;
@@ -18,7 +19,7 @@ use crate::tally::TALLY_WORDS;
 use crate::words::Word;
 
 /// Version of everything in this file; sessions carry it.
-pub const LAYOUT_VERSION: u64 = 4;
+pub const LAYOUT_VERSION: u64 = 5;
 /// Most tasks that a session can hold.
 pub const MAX_CAPACITY: usize = 1 << 26;
 /// Most labels that a session can hold.
@@ -43,6 +44,7 @@ pub const FIELD_WORDS: usize = 21;
 pub const RECORD_HEAD_WORDS: usize = 4;
 
 const CACHE_LINE: usize = 64;
+const LINE_WORDS: usize = CACHE_LINE / 8;
 
 /// The session's own facts and the words that everybody shares.
 #[repr(C, align(64))]
@@ -195,12 +197,15 @@ pub struct Layout {
     pub shape: Shape,
     /// Number of stripes, a power of two; each has at least one slot.
     pub stripes: usize,
-    /// Slots of a stripe.
+    /// Slots of a stripe, a multiple of the words of a cache line; some belong to no task where the
+    /// capacity is no multiple of them all.
     pub per_stripe: usize,
     /// Slots of a block, a power of two.
     pub block: usize,
     /// Blocks of a stripe.
     pub blocks: usize,
+    /// Words from a stripe's first block to the next stripe's.
+    pub block_span: usize,
     /// Words of a record.
     pub record_words: usize,
     /// Labels including "none" (0) and "other" (the last).
@@ -245,9 +250,13 @@ impl Layout {
     pub fn new(shape: Shape) -> Self {
         // A power of two, with at least one slot each.
         let stripes = MAX_STRIPES.min(1 << shape.capacity.ilog2());
-        let per_stripe = shape.capacity.div_ceil(stripes);
+        let per_stripe = shape
+            .capacity
+            .div_ceil(stripes)
+            .next_multiple_of(LINE_WORDS);
         let block = (per_stripe.isqrt().max(1)).next_power_of_two();
         let blocks = per_stripe.div_ceil(block);
+        let block_span = blocks.next_multiple_of(LINE_WORDS);
         let record_words = RECORD_HEAD_WORDS + 2 * (FIELD_WORDS + shape.columns);
         let labels = shape.max_labels + 2;
         let mut end = PREAMBLE;
@@ -265,11 +274,11 @@ impl Layout {
         let label_samples_at = region(stripes * labels * 8);
         let heads_at = region(shape.capacity * 8);
         let used_at = region(shape.capacity.div_ceil(64) * 8);
-        let block_weights_at = region(stripes * blocks * 8);
-        let block_counts_at = region(stripes * blocks * 8);
+        let block_weights_at = region(stripes * block_span * 8);
+        let block_counts_at = region(stripes * block_span * 8);
         let drawn_at = region(stripes * per_stripe * 8);
         let progress_at = region(stripes * per_stripe * 8);
-        let records_at = region(shape.capacity * record_words * 8);
+        let records_at = region(stripes * per_stripe * record_words * 8);
         let open_tickets_at = region(OPEN_TICKETS * 8);
         Self {
             shape,
@@ -277,6 +286,7 @@ impl Layout {
             per_stripe,
             block,
             blocks,
+            block_span,
             record_words,
             labels,
             header,
@@ -305,7 +315,7 @@ impl Layout {
         slot & (self.stripes - 1)
     }
 
-    /// Position of a slot in the dense arrays.
+    /// Position of a slot in the dense arrays, and of its record.
     #[inline]
     #[must_use]
     pub fn dense(&self, slot: usize) -> usize {
@@ -341,6 +351,32 @@ mod tests {
                 assert!(!std::mem::replace(&mut seen[dense], true));
                 let (stripe, local) = (dense / layout.per_stripe, dense % layout.per_stripe);
                 assert_eq!(layout.slot(stripe, local), slot);
+            }
+        }
+    }
+
+    #[test]
+    fn stripes_share_no_cache_line() {
+        for capacity in [1, 17, 1000, 4097] {
+            for columns in 0..=MAX_COLUMNS {
+                let layout = Layout::new(Shape {
+                    capacity,
+                    columns,
+                    max_labels: 4,
+                });
+                let of_stripe = |at: usize, words: usize, stripe| at + stripe * words * 8;
+                for stripe in 0..layout.stripes {
+                    for (at, words) in [
+                        (layout.drawn_at, layout.per_stripe),
+                        (layout.progress_at, layout.per_stripe),
+                        (layout.block_weights_at, layout.block_span),
+                        (layout.block_counts_at, layout.block_span),
+                        (layout.records_at, layout.per_stripe * layout.record_words),
+                    ] {
+                        assert!(of_stripe(at, words, stripe).is_multiple_of(CACHE_LINE));
+                    }
+                }
+                assert!(layout.block_span >= layout.blocks);
             }
         }
     }

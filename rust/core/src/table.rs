@@ -57,7 +57,7 @@ impl Parts {
         }
         let words = |offset, count| part::<Word>(mapping, offset, count);
         let dense = layout.stripes * layout.per_stripe;
-        let blocks = layout.stripes * layout.blocks;
+        let blocks = layout.stripes * layout.block_span;
         let labels = layout.stripes * layout.labels;
         Self {
             header: &part::<Header>(mapping, layout.header, 1)[0],
@@ -74,10 +74,7 @@ impl Parts {
             block_counts: words(layout.block_counts_at, blocks),
             drawn: words(layout.drawn_at, dense),
             progress: words(layout.progress_at, dense),
-            records: words(
-                layout.records_at,
-                layout.shape.capacity * layout.record_words,
-            ),
+            records: words(layout.records_at, dense * layout.record_words),
         }
     }
 }
@@ -227,7 +224,7 @@ impl Table {
     #[inline]
     pub fn record(&self, slot: usize) -> Record<'_> {
         let n = self.layout.record_words;
-        Record::new(&self.parts.records[slot * n..][..n])
+        Record::new(&self.parts.records[self.layout.dense(slot) * n..][..n])
     }
 
     /// The drawn words of a stripe.
@@ -247,15 +244,13 @@ impl Table {
     /// The weight sums of a stripe's blocks.
     #[inline]
     pub fn block_weights(&self, stripe: usize) -> &[Word] {
-        let n = self.layout.blocks;
-        &self.parts.block_weights[stripe * n..(stripe + 1) * n]
+        &self.parts.block_weights[stripe * self.layout.block_span..][..self.layout.blocks]
     }
 
     /// The task counts of a stripe's blocks.
     #[inline]
     pub fn block_counts(&self, stripe: usize) -> &[Word] {
-        let n = self.layout.blocks;
-        &self.parts.block_counts[stripe * n..(stripe + 1) * n]
+        &self.parts.block_counts[stripe * self.layout.block_span..][..self.layout.blocks]
     }
 
     /// What draws scan of one slot: its drawn word and its LP.
@@ -268,7 +263,7 @@ impl Table {
     /// What draws scan of one block: the sum of its weights and the number of its tasks.
     #[inline]
     pub fn block_sums(&self, stripe: usize, block: usize) -> (&Word, &Word) {
-        let at = stripe * self.layout.blocks + block;
+        let at = stripe * self.layout.block_span + block;
         (&self.parts.block_weights[at], &self.parts.block_counts[at])
     }
 

@@ -67,7 +67,7 @@ fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
 fn parts() -> Vec<(&'static str, usize, usize)> {
     let layout = Layout::new(SHAPE);
     let dense = layout.stripes * layout.per_stripe * 8;
-    let blocks = layout.stripes * layout.blocks * 8;
+    let blocks = layout.stripes * layout.block_span * 8;
     let structure = layout.header + offset_of!(Header, structure);
     let mut parts = vec![
         ("index", layout.heads_at, SHAPE.capacity * 8),

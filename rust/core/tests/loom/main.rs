@@ -79,7 +79,7 @@ fn watch<'a>(table: &'a Table, words: impl IntoIterator<Item = &'a Word>) {
 /// The words of a record: its head, with both copies of the identity, then both other copies.
 fn record_words(table: &Table, slot: usize) -> &[Word] {
     let n = table.layout.record_words;
-    let at = table.layout.records_at + slot * n * 8;
+    let at = table.layout.records_at + table.layout.dense(slot) * n * 8;
     table.segment().mapping().slice(at, n)
 }
 
