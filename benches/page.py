@@ -177,16 +177,19 @@ def two_processes(found: TwoProcesses) -> str:
     for what, rate, over in (
         ("one process alone", found.alone, None),
         ("two, each on a session of its own", found.apart, None),
-        ("two on one session, different tasks", found.together, found.over_apart),
+        ("two on one session, half of the tasks each", found.together, found.over_apart),
+        ("two, each on a task of a session of its own", found.one_apart, None),
+        ("two on one session, a task each", found.one_together, found.one_over_apart),
     ):
         cells = [what, _rate(rate)]
         cells.append("" if over is None else f"{over.median:.3f} ({_range(over.range)})")
         rows.append(cells)
     alone = found.over_alone
-    table = markdown_table(["updates of one task", "a second, in all", "over two apart"], rows)
+    table = markdown_table(["updates, one at a time", "a second, in all", "over two apart"], rows)
     return f"""The median of {len(found.alone.rounds)} rounds in which they take turns (least to
-greatest). Two processes on one session make {alone.median:.2f} times the updates of one alone
-({_range(alone.range)}).
+greatest), on tasks at random where nothing else is said. Two processes on one session, with half
+of the tasks each, make {alone.median:.2f} times the updates of one alone ({_range(alone.range)}):
+all tasks are under sixteen locks, and what is under a lock goes from core to core.
 
 {table}"""
 

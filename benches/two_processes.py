@@ -1,5 +1,8 @@
 """Updates a second of two processes on different tasks, beside two that share nothing.
 
+A task each lives under a lock of its own. Tasks at random, half of them each, share sixteen locks
+and the totals under them.
+
 ``python -m benches.two_processes``. On two cores that are shared with other work, two processes do
 not get twice what one gets, whatever they do; what sharing a session costs is the ratio to two
 processes with a session each. One process alone, two apart and two together take turns.
@@ -27,6 +30,7 @@ ROUND_SECONDS = 0.3
 
 _CONTEXT = multiprocessing.get_context("fork")
 _RULES = Rules(floor=0.1, score_range=(0.0, 1.0))
+_WHERE = ("apart", "together", "one apart", "one together")
 # Calls between two looks at the clock, and the time that a command has to arrive.
 _CHUNK = 1_000
 _LEAD_SECONDS = 0.02
@@ -40,17 +44,26 @@ class TwoProcesses:
     Attributes:
         alone: of one process.
         apart: of two, each on a session of its own.
-        together: of two on different tasks of one session.
+        together: of two on one session, each on any of a half of the tasks.
+        one_apart: of two, each on one task of a session of its own.
+        one_together: of two on one session, each on one task.
     """
 
     alone: Figures
     apart: Figures
     together: Figures
+    one_apart: Figures
+    one_together: Figures
 
     @property
     def over_apart(self) -> Figures:
         """Together over apart, round by round."""
         return _ratio(self.together, self.apart)
+
+    @property
+    def one_over_apart(self) -> Figures:
+        """The same with a task each."""
+        return _ratio(self.one_together, self.one_apart)
 
     @property
     def over_alone(self) -> Figures:
@@ -66,13 +79,14 @@ def measure(rounds: int = ROUNDS, round_seconds: float = ROUND_SECONDS) -> TwoPr
     """Starts the two processes and has them update in turns."""
     name = f"curricle-bench-{os.getpid()}"
     with closing(_session(name)), _updaters(name) as pipes:
-        alone, apart, together = [], [], []
+        alone: list[float] = []
+        both: dict[str, list[float]] = {where: [] for where in _WHERE}
         for turn in range(rounds):
             _updates_a_second(pipes, "together", round_seconds / 10)
             alone.append(_updates_a_second([pipes[turn % 2]], "apart", round_seconds))
-            apart.append(_updates_a_second(pipes, "apart", round_seconds))
-            together.append(_updates_a_second(pipes, "together", round_seconds))
-    return TwoProcesses(Figures(alone), Figures(apart), Figures(together))
+            for where, found in both.items():
+                found.append(_updates_a_second(pipes, where, round_seconds))
+    return TwoProcesses(Figures(alone), *map(Figures, both.values()))
 
 
 def _session(name: str) -> Session:
@@ -109,30 +123,41 @@ def _updates_a_second(pipes: list[Connection], where: str, seconds: float) -> fl
 
 
 def _serve(pipe: Connection, name: str, number: int) -> None:
-    """Makes updates where it is told to, on a half of the tasks that is its own."""
+    """Makes updates where it is told to, on a half of the tasks, or on one, that is its own."""
     ids = np.random.default_rng(number).integers(0, TASKS // 2, 4095) + number * (TASKS // 2)
     next_id = itertools.cycle(ids.tolist()).__next__
+    one_id = itertools.repeat(number).__next__
     with (
         closing(Session(TASKS, _RULES, name=name, mode="attach")) as shared,
         closing(_session(f"{name}-{number}")) as own,
     ):
-        updates = {"together": shared.update, "apart": own.update}
+        loads = zip(
+            _WHERE,
+            itertools.product((next_id, one_id), (own.update, shared.update)),
+            strict=True,
+        )
+        updates = dict(loads)
         while (command := pipe.recv()) is not None:
             where, begin, seconds = command
-            update = updates[where]
+            next_one, update = updates[where]
             calls = 0
             # The clock is the same in all processes.
             while time.perf_counter() < begin:
                 pass
             while (now := time.perf_counter()) < begin + seconds:
                 for _ in range(_CHUNK):
-                    update(next_id(), 0.5)
+                    update(next_one(), 0.5)
                 calls += _CHUNK
             pipe.send(calls / (now - begin))
 
 
 if __name__ == "__main__":
     found = measure()
-    for what, over in (("alone", found.over_alone), ("apart", found.over_apart)):
+    ratios = {
+        "together over alone": found.over_alone,
+        "together over apart": found.over_apart,
+        "a task each, together over apart": found.one_over_apart,
+    }
+    for what, over in ratios.items():
         least, most = over.range
-        print(f"together over {what}: {over.median:.2f} ({least:.2f} to {most:.2f})")
+        print(f"{what}: {over.median:.2f} ({least:.2f} to {most:.2f})")

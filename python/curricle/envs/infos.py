@@ -22,6 +22,18 @@ ENV_STEPS = "curriculum/env_steps"
 """int, beside the ticket: the length of the episode."""
 
 
+def joined(info: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A new info with facts added, which go before entries of the same name."""
+    if len(facts) <= len(info):
+        return {**info, **facts}
+    # A copy in one piece and a few more entries: a dict that grows to hundreds costs 3 us.
+    whole = dict(facts)
+    for key, value in info.items():
+        if key not in facts:
+            whole[key] = value
+    return whole
+
+
 def ticket_words(ticket: Ticket) -> NDArray[np.int64]:
     """A ticket as plain numbers, shape (4,), which survive the collation of infos."""
     words = (ticket.task_id, ticket.slot, ticket.generation, ticket.serial)

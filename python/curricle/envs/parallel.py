@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from pettingzoo.utils.wrappers import BaseParallelWrapper  # type: ignore[import-untyped]
 
 from curricle.envs.apply import ApplyForm, resolve_apply
+from curricle.envs.infos import joined
 from curricle.envs.label_metrics import LabelMetrics
 from curricle.envs.score import InfoScore, MeanInfoScore, Score, resolve_score
 from curricle.envs.task_cycle import TaskCycle
@@ -104,5 +105,5 @@ class CurriculumParallelEnv(BaseParallelWrapper):  # type: ignore[misc]
                 self._truncated,
                 self._last_infos,
             )
-            infos = {agent: {**info, **facts} for agent, info in infos.items()}
+            infos = {agent: joined(info, facts) for agent, info in infos.items()}
         return observations, rewards, terminations, truncations, infos

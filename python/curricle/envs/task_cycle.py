@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curricle.envs.episode import Episode
-from curricle.envs.infos import ENV_STEPS, LABEL, LP, SCORE, TASK_ID, TICKET, ticket_words
+from curricle.envs.infos import ENV_STEPS, LABEL, LP, SCORE, TASK_ID, TICKET, joined, ticket_words
 from curricle.envs.label_metrics import LabelMetrics
 from curricle.envs.score import Score, episode_return, resolve_score
 from curricle.tasks import CurriculumTask
@@ -117,8 +117,8 @@ class TaskCycle:
                     Episode(return_, length, terminated, truncated, info, task, by_agent)
                 )
             facts[SCORE], facts[LP] = self._report(ticket, score, length)
-        facts.update(self._metrics.after_episode())
-        return facts
+        table = self._metrics.after_episode()
+        return joined(facts, table) if table else facts
 
     def _report(
         self, ticket: "Ticket | None", score: float | None, length: int

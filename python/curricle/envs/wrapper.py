@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium.core import ActType, ObsType
 
 from curricle.envs.apply import ApplyForm, resolve_apply
+from curricle.envs.infos import joined
 from curricle.envs.label_metrics import LabelMetrics
 from curricle.envs.score import Score
 from curricle.envs.task_cycle import TaskCycle
@@ -119,7 +120,7 @@ class CurriculumEnv(
             facts = self._cycle.end(
                 self._return, None, self._length, bool(terminated), bool(truncated), info
             )
-            return observation, reward, terminated, truncated, {**info, **facts}
+            return observation, reward, terminated, truncated, joined(info, facts)
         return transition
 
     def _step_agents(
@@ -138,5 +139,5 @@ class CurriculumEnv(
                 bool(np.any(truncated)),
                 info,
             )
-            info = {**info, **facts}
+            info = joined(info, facts)
         return observation, reward, terminated, truncated, info
