@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from curricle import Curriculum, LearningProgressConfig, LocalMemoryBackend, TaskTracker
@@ -256,8 +257,19 @@ def test_bad_input_is_refused():
     with curriculum_of("ab") as curriculum:
         with pytest.raises(ValueError, match="max_labels=0: must be at least 1"):
             Kept(curriculum, max_labels=0)
+        for number in (2.5, "3"):
+            with pytest.raises(TypeError):
+                Kept(curriculum, max_labels=number)
         with pytest.raises(ValueError, match="step=-1: must be at least 0"):
             Kept(curriculum).log(-1)
+        with pytest.raises(TypeError):
+            Kept(curriculum).log(math.nan)
+
+
+def test_a_step_may_be_an_integer_of_numpy(tmp_path):
+    with curriculum_of("ab") as curriculum, JsonlLogger(curriculum, tmp_path / "log") as logger:
+        logger.log(np.int64(5))
+    assert json.loads((tmp_path / "log").read_text())["step"] == 5
 
 
 def test_importing_the_loggers_imports_no_dashboard():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
@@ -28,6 +29,7 @@ class CurriculumLogger(ABC):
         max_labels: labels with metrics of their own, >= 1; the others are "other" together.
 
     Raises:
+        TypeError: ``max_labels`` is no integer.
         ValueError: ``max_labels`` below 1.
     """
 
@@ -38,14 +40,17 @@ class CurriculumLogger(ABC):
         """Writes what is there now, and what happened since the last call.
 
         Args:
-            step: where on the time axis: environment steps, say; never less than before.
+            step: where on the time axis, an integer >= 0: environment steps, say. TensorBoard and
+                Weights & Biases want one that does not fall.
 
         Returns:
             What was written: metrics by name, as in `docs/logging.md`.
 
         Raises:
+            TypeError: no integer.
             ValueError: a negative step.
         """
+        step = operator.index(step)
         if step < 0:
             raise ValueError(f"step={step}: must be at least 0")
         metrics = self._measures.take()

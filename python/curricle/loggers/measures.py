@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,12 @@ class Measures:
             most draws, and kept, so that there are never more names than these and "other".
 
     Raises:
+        TypeError: ``max_labels`` is no integer.
         ValueError: ``max_labels`` below 1.
     """
 
     def __init__(self, source: Curriculum | TaskTracker, max_labels: int) -> None:
+        max_labels = operator.index(max_labels)
         if max_labels < 1:
             raise ValueError(f"max_labels={max_labels}: must be at least 1")
         self._tracker = source if isinstance(source, TaskTracker) else source.tracker
