@@ -112,7 +112,7 @@ def _workers(measured: Measured) -> Iterator[Verdict]:
         ours = found.get((CurriclePeer.name, tasks, 4))
         theirs = found.get((SYLLABUS, tasks, 4))
         yield _at_least(f"episodes a second, {where}", 250_000, COUNT, ours)
-        ratio = _over(ours, theirs) if ours and theirs else None
+        ratio = ours.over(theirs) if ours and theirs else None
         yield _ratio(f"the same over {SYLLABUS}'s, {where}", 100, TIMES, ratio)
 
 
@@ -139,10 +139,6 @@ def _memory() -> Verdict:
         fixed = small.nbytes - SMALL * a_task
     what = f"memory; besides, {fixed:,.0f} bytes that are fixed"
     return _at_most(what, 512, BYTES, (a_task, a_task))
-
-
-def _over(mine: Figures, theirs: Figures) -> Figures:
-    return Figures([a / b for a, b in zip(mine.rounds, theirs.rounds, strict=True)])
 
 
 def _at_most(what: str, limit: float, form: str, figures: tuple[float, float] | None) -> Verdict:

@@ -133,15 +133,15 @@ def throughputs(rows: Sequence[Throughput]) -> str:
         cells = [peer if peer == NO_CURRICULUM else f"{peer}, {tasks:,} tasks"]
         cells += [_rate(found.get((peer, tasks, count))) for count in counts]
         ours, theirs = (found.get((name, tasks, counts[-1])) for name in (OURS, peer))
-        over = ratio(ours.median / theirs.median) if ours and theirs and peer != OURS else ""
+        over = ratio(ours.over(theirs).median) if ours and theirs and peer != OURS else ""
         lines.append([*cells, over])
     header = ["episodes a second, all workers", *(_workers(count) for count in counts)]
     table = markdown_table([*header, f"Curricle over it, {_workers(counts[-1])}"], lines)
     rounds = len(rows[0].episodes.rounds)
     return f"""Workers that only reset, step once and report; the median of {rounds} rounds (least
-to greatest). The sampler of TorchRL lives in one process. syllabus-rl counts episodes for their
-tasks only with `change_task_on_completion=True`, for which an episode takes two messages and two
-tasks; without, it is faster and learns nothing of its tasks.
+to greatest), and the median of the rounds' ratios. The sampler of TorchRL lives in one process.
+syllabus-rl counts episodes for their tasks only with `change_task_on_completion=True`, for which an
+episode takes two messages and two tasks; without, it is faster and learns nothing of its tasks.
 
 {table}
 

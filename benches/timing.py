@@ -32,6 +32,10 @@ class Figures:
         """The median of the rounds."""
         return statistics.median(self.rounds)
 
+    def over(self, other: Figures) -> Figures:
+        """The ratio to other figures, round by round."""
+        return Figures([a / b for a, b in zip(self.rounds, other.rounds, strict=True)])
+
     @property
     def range(self) -> tuple[float, float]:
         """The least and the greatest."""
@@ -50,13 +54,14 @@ def cost(
     """
     number = 1
     # The calls that find the number warm up as well.
-    while (took := _seconds(call, number)) < round_seconds / 4:
+    while (took := seconds(call, number)) < round_seconds / 4:
         number *= 2
     number = max(1, round(number * round_seconds / took))
-    return Figures([_seconds(call, number) / number for _ in range(rounds)])
+    return Figures([seconds(call, number) / number for _ in range(rounds)])
 
 
-def _seconds(call: Callable[[], Any], number: int) -> float:
+def seconds(call: Callable[[], Any], number: int) -> float:
+    """Seconds that a number of calls take, by the wall clock."""
     began = time.perf_counter()
     for _ in range(number):
         call()

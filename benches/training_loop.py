@@ -83,15 +83,11 @@ class LoopSpeed:
 
     def ratio(self, arm: str) -> Figures:
         """Steps a second of an arm over those with the curriculum off, round by round."""
-        return _ratio(self.steps[arm], self.steps[OFF])
+        return self.steps[arm].over(self.steps[OFF])
 
     def processor_ratio(self, arm: str) -> Figures:
         """The same of steps a second of processor time."""
-        return _ratio(self.processor_steps[arm], self.processor_steps[OFF])
-
-
-def _ratio(on: Figures, off: Figures) -> Figures:
-    return Figures([a / b for a, b in zip(on.rounds, off.rounds, strict=True)])
+        return self.processor_steps[arm].over(self.processor_steps[OFF])
 
 
 def measure(

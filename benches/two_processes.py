@@ -58,21 +58,17 @@ class TwoProcesses:
     @property
     def over_apart(self) -> Figures:
         """Together over apart, round by round."""
-        return _ratio(self.together, self.apart)
+        return self.together.over(self.apart)
 
     @property
     def one_over_apart(self) -> Figures:
         """The same with a task each."""
-        return _ratio(self.one_together, self.one_apart)
+        return self.one_together.over(self.one_apart)
 
     @property
     def over_alone(self) -> Figures:
         """Together over alone, round by round."""
-        return _ratio(self.together, self.alone)
-
-
-def _ratio(one: Figures, other: Figures) -> Figures:
-    return Figures([a / b for a, b in zip(one.rounds, other.rounds, strict=True)])
+        return self.together.over(self.alone)
 
 
 def measure(rounds: int = ROUNDS, round_seconds: float = ROUND_SECONDS) -> TwoProcesses:

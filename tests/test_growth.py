@@ -4,7 +4,6 @@ Ratios of the fastest rounds of one run, which take turns, with margins that a b
 within. A call that loses an order of magnitude, or scans the tasks, does not.
 """
 
-import time
 from contextlib import closing
 
 import gymnasium as gym
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from benches.idle_env import Idle
+from benches.timing import seconds
 from curricle import Curriculum, NoiseAwareConfig
 
 SMALL = 1_000
@@ -19,13 +19,6 @@ LARGE = 1_000_000
 LABELS = 32
 BATCH = 1_024
 ROUNDS = 9
-
-
-def seconds(call, times):
-    began = time.perf_counter()
-    for _ in range(times):
-        call()
-    return time.perf_counter() - began
 
 
 def cost_over(one, other, times):

@@ -44,7 +44,8 @@ pub const FIELD_WORDS: usize = 21;
 pub const RECORD_HEAD_WORDS: usize = 4;
 
 const CACHE_LINE: usize = 64;
-const LINE_WORDS: usize = CACHE_LINE / 8;
+/// Words of a cache line.
+pub(crate) const LINE_WORDS: usize = CACHE_LINE / 8;
 
 /// The session's own facts and the words that everybody shares.
 #[repr(C, align(64))]

@@ -4,7 +4,7 @@
 //! look-up and every draw does, takes one stretch of 64 bytes.
 
 use crate::latch::Latch;
-use crate::layout::{FIELD_WORDS, RECORD_HEAD_WORDS};
+use crate::layout::{FIELD_WORDS, LINE_WORDS, RECORD_HEAD_WORDS};
 use crate::link::Link;
 use crate::record::{MAX_COLUMNS, TaskData};
 use crate::words::Word;
@@ -125,10 +125,8 @@ impl<'a> Record<'a> {
     /// Has the processor fetch all of it, for a change soon.
     #[inline]
     pub fn prefetch_all(self) {
-        /// Words of a cache line.
-        const LINE: usize = 8;
         prefetch(&self.head[0]);
-        self.copies.iter().step_by(LINE).for_each(prefetch);
+        self.copies.iter().step_by(LINE_WORDS).for_each(prefetch);
         if let Some(last) = self.copies.last() {
             prefetch(last);
         }
