@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import secrets
 import signal
 import stat
@@ -10,7 +11,7 @@ import sys
 
 import pytest
 
-from curricle import Curriculum, list_sessions, remove_session
+from curricle import Curriculum, LearningProgressConfig, list_sessions, remove_session
 from curricle._core import Session
 from curricle.errors import SessionError
 from session_workers import LIMIT, Worker, close_session, files_of, open_session, update
@@ -340,3 +341,34 @@ def test_two_containers_are_kept_apart(name):
     assert "in use by live processes" in removing
     session.close()
     assert listed(name) is None
+
+
+def mapped():
+    """Bytes that this process has mapped, resident or not."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_closed_curriculum_gives_its_memory_back_while_the_object_lives(shared, name):
+    config = LearningProgressConfig(use_shared_memory=shared, session_id=name if shared else None)
+    before = mapped()
+    curriculum = Curriculum(range(100_000), config)
+    curriculum.report(curriculum.draw().ticket, 1.0)
+    size = curriculum.tracker.backend.session.nbytes
+    assert mapped() - before > size > 100_000 * 256
+    curriculum.close()
+    assert mapped() - before < size / 4
+    for late in (
+        curriculum.draw,
+        curriculum.metrics,
+        curriculum.label_totals,
+        lambda: curriculum.tracker.update(1, 0.5),
+        lambda: len(curriculum.tracker.backend),
+        lambda: curriculum.tracker.backend.stream_state,
+        lambda: pickle.dumps(curriculum),
+    ):
+        with pytest.raises(SessionError, match="this handle was closed; open the session again"):
+            late()
+    curriculum.close()
+    assert curriculum.seed == curriculum.tracker.backend.session.seed

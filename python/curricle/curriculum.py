@@ -472,7 +472,7 @@ class Curriculum:
 
     def close(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""
-        self._tracker.backend.close()
+        self._tracker.cleanup_shared_memory()
 
     def __enter__(self) -> Self:
         return self

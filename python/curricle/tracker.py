@@ -462,6 +462,8 @@ class TaskTracker:
     def cleanup_shared_memory(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""
         self.backend.close()
+        # Lets go of the session's own methods, and with them of its memory.
+        self._bind(self.backend)
 
 
 def _reports(

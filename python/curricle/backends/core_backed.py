@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from curricle._core import Rules, Session
 from curricle.backends.base import TaskMemoryBackend
+from curricle.backends.closed import ClosedSession
 
 # Room for labels where nobody says how much.
 LABELS_AT_LEAST, LABELS_AT_MOST = 256, 4096
@@ -188,13 +189,24 @@ class CoreBackend(TaskMemoryBackend):
 
     def close(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""
-        if self._session is not None:
-            self._session.close()
+        self._leave(discard=False)
 
     def discard(self) -> None:
         """Leaves the session; if this backend has made it, nothing stays of it."""
-        if self._session is not None and not self._session.closed:
-            self._session.close(discard=self._session.created)
+        self._leave(discard=True)
+
+    def _leave(self, *, discard: bool) -> None:
+        session = self._session
+        if session is None or session.closed:
+            return
+        try:
+            session.close(discard=discard and session.created)
+        finally:
+            # Nothing but calls of other threads that are under way keeps the memory now.
+            self._session = cast("Session", ClosedSession(session))
+            hot = {k for k, v in vars(CoreBackend).items() if isinstance(v, _Core)}
+            for name in hot & vars(self).keys():
+                del vars(self)[name]
 
     def __getstate__(self) -> dict[str, Any]:
         _ = self.session
