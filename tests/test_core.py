@@ -263,7 +263,10 @@ def test_sessions_are_listed_with_their_facts() -> None:
     name = f"test-core-{uuid.uuid4().hex[:12]}"
     with closing(Session(10, name=name)) as session:
         (found,) = [facts for facts in list_sessions() if facts["name"] == name]
-        assert set(found) == {"name", "path", "live", "persist", "bytes", "modified", "owner"}
+        assert set(found) == {
+            *("name", "path", "live", "persist", "bytes", "created", "creator", "processes"),
+            *("modified", "owner"),
+        }
         assert found["live"] is True
         assert found["persist"] is False
         assert found["bytes"] == session.nbytes

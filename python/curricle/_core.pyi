@@ -249,6 +249,10 @@ class Session:
     def closed(self) -> bool: ...
     @property
     def nbytes(self) -> int: ...
+    @property
+    def created_at(self) -> float | None: ...
+    @property
+    def live(self) -> bool: ...
     def close(self, *, discard: bool = False) -> None:
         """Leaves the session; the last process to leave removes it unless it persists.
 
@@ -290,6 +294,24 @@ class Session:
         Raises:
             ValueError: not 0 <= least <= most <= 1, or least shares that add up to more than 1.
             CapacityError: the table of labels is full.
+        """
+    def steer(self, *, frozen: bool | None = None, uniform: bool | None = None) -> None:
+        """Freezes or thaws learning progress and weights, and makes draws uniform or not, in all
+        processes from their next call on; None leaves either as it is.
+
+        Frozen tasks are drawn as they were, and none is evicted: scores count, and averages follow
+        them, but not what is drawn by. Thawed, each task's progress follows at its next score.
+        """
+    @property
+    def frozen(self) -> bool: ...
+    @property
+    def uniform(self) -> bool: ...
+    def acts(self) -> list[dict[str, Any]]:
+        """The last 32 changes of limits, freezing and uniform draws, oldest first.
+
+        serial (its number from 1), time (seconds since the epoch), pid, and act of each: "freeze",
+        "draw_uniformly" (both with on) or "limit_share" (with label, least, most); None for what
+        an act has not.
         """
     def share_limits(self) -> dict[str, tuple[float, float]]:
         """The labels that have limits: the least and the most share of the draws."""
@@ -422,8 +444,10 @@ class Session:
 def list_sessions() -> list[dict[str, Any]]:
     """All named sessions of this machine, dead ones and other users' included.
 
-    name, path, live and persist (None for another user's), bytes, modified (seconds since the
-    epoch), owner (a user id) of each.
+    name, path, live and persist (None for another user's), bytes, created (seconds since the
+    epoch) and creator (a process id; None where that is not known), processes (ids of those
+    attached; None where the system does not tell), modified (seconds since the epoch), owner (a
+    user id) of each.
     """
 
 def remove_session(name: str, *, force: bool = False) -> bool: ...

@@ -223,6 +223,34 @@ class Curriculum:
         """
         self.limit_share(label, most=0.0)
 
+    def freeze(self, frozen: bool = True) -> None:
+        """Freezes what is drawn by, in all processes of the session from their next call on.
+
+        Tasks are drawn with the probabilities that they have now, and none is evicted. Scores go
+        on to count, and the averages behind learning progress follow them; learning progress and
+        weights do not. ``freeze(False)`` thaws: a task's learning progress follows at its next
+        score. Not in checkpoints.
+        """
+        self._tracker.backend.steer(frozen=frozen)
+
+    def draw_uniformly(self, uniform: bool = True) -> None:
+        """Draws every task alike, in all processes of the session from their next draw on.
+
+        Limits of labels hold all the same, and learning progress goes on.
+        ``draw_uniformly(False)`` goes back to the law of the session. Not in checkpoints.
+        """
+        self._tracker.backend.steer(uniform=uniform)
+
+    def acts(self) -> list[dict[str, Any]]:
+        """The last 32 times that somebody steered the session, oldest first.
+
+        Returns:
+            For each: ``serial`` (int, from 1), ``time`` (seconds since the epoch), ``pid`` of the
+            process, and ``act``: "freeze", "draw_uniformly" (both with ``on``, a bool) or
+            "limit_share" (with ``label``, ``least`` and ``most``); None for what an act has not.
+        """
+        return self._tracker.backend.acts()
+
     def share_limits(self) -> dict[str, tuple[float, float]]:
         """``(least, most)`` of each label that has limits."""
         return self._tracker.share_limits()
@@ -382,6 +410,7 @@ class Curriculum:
         ``share_limits`` is ``(least, most)`` of the label, (0.0, 1.0) where it has no limits.
         Where the law alone never draws a task of the label and a guard does, nothing can be
         multiplied: ``guard_factor`` is infinite, and the probability uniform inside the label.
+        ``law`` is "uniform" while `draw_uniformly` is on; ``frozen`` says whether `freeze` is.
 
         Raises:
             UnknownTaskError: a task that is not in the pool.

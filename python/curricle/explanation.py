@@ -20,7 +20,7 @@ def explain(tracker: TaskTracker, task_id: int) -> dict[str, Any]:
     ids, shares = tracker.probabilities()
     if data is None:
         raise UnknownTaskError(f"unknown task {task_id}")
-    rules = backend.rules.as_dict()
+    rules = backend.rules.as_dict() | ({"law": "uniform"} if backend.uniform else {})
     floor = rules["floor"]
     probability = float(shares[ids == task_id].sum())
     limits = tracker.share_limits().get(data.label or "", (0.0, 1.0))
@@ -30,7 +30,8 @@ def explain(tracker: TaskTracker, task_id: int) -> dict[str, Any]:
         by_law = probability / factor
     else:
         table = backend.snapshot()
-        by_law = float(distribution(backend.rules, table)[table["task_id"] == task_id].sum())
+        of_all = distribution(backend.rules, table, uniform=backend.uniform)
+        by_law = float(of_all[table["task_id"] == task_id].sum())
     uniform_part = floor / len(ids)
     share = 1.0 / len(ids)
     if floor < 1.0:
@@ -56,6 +57,7 @@ def explain(tracker: TaskTracker, task_id: int) -> dict[str, Any]:
         "share_limits": limits,
         "probability": probability,
         "num_tasks": len(ids),
+        "frozen": backend.frozen,
     }
 
 

@@ -114,6 +114,8 @@ class CustomAlgorithm(CurriculumAlgorithm):
         return backend.name if path is None else os.path.realpath(path)
 
     def _refresh(self) -> bool:
+        if self.tracker.backend.frozen:
+            return True
         table = self.tracker.snapshot()
         before = table[list(self._columns)].copy()
         given = self.algorithm.weights(table)

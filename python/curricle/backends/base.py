@@ -217,7 +217,12 @@ class TaskMemoryBackend(ABC):
             new = self.rules.advance(data, score, env_steps, span=span, lowest=lowest)
             # Where learning progress is given, the weight is the caller's as well.
             given = self.rules.as_dict()["progress"] == "given"
-            return new.replace(last_completed=tick, weight=data.weight if given else new.weight)
+            frozen = self.frozen
+            return new.replace(
+                last_completed=tick,
+                weight=data.weight if given or frozen else new.weight,
+                lp_score=data.lp_score if frozen else new.lp_score,
+            )
 
         return self.update(task_id, advanced).lp_score
 
@@ -391,7 +396,37 @@ class TaskMemoryBackend(ABC):
 
         The least shares of all labels add up to at most 1. A label need not have tasks yet.
         """
+        before = self.share_limits().get(label, (0.0, 1.0))
         set_limits(self._ledger.limits, label, least, most)
+        after = self.share_limits().get(label, (0.0, 1.0))
+        if after != before:
+            self._ledger.steering.note("limit_share", label=label, limits=after)
+
+    def steer(self, *, frozen: bool | None = None, uniform: bool | None = None) -> None:
+        """Freezes or thaws progress, and makes draws uniform or not; None leaves it as it is.
+
+        See `Curriculum.freeze` and `Curriculum.draw_uniformly`.
+        """
+        self._ledger.steering.steer(frozen, uniform)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether scores leave learning progress and weights as they are."""
+        return self._ledger.steering.frozen
+
+    @property
+    def uniform(self) -> bool:
+        """Whether every task is drawn alike, whatever the law of the rules."""
+        return self._ledger.steering.uniform
+
+    def acts(self) -> list[dict[str, Any]]:
+        """The last 32 acts of steering, oldest first.
+
+        ``serial`` (a number from 1), ``time`` (seconds since the epoch), ``pid``, and ``act``:
+        "freeze", "draw_uniformly" (both with ``on``) or "limit_share" (with ``label``, ``least``,
+        ``most``); None for what an act has not.
+        """
+        return [dict(act) for act in self._ledger.steering.acts]
 
     def share_limits(self) -> dict[str, tuple[float, float]]:
         """Least and most share of the draws, of each label that has limits."""
@@ -415,12 +450,14 @@ class TaskMemoryBackend(ABC):
 
         Only if its LP lies within the lowest ``percentile`` of all; else None. Before all others
         goes a task of a label that has more of the tasks than it may have of the draws; the last
-        task of a label that has a least share stays. None as well, with a warning, from a full
-        table whose `delete_task` gives no room back.
+        task of a label that has a least share stays. None as well while progress is frozen, and,
+        with a warning, from a full table whose `delete_task` gives no room back.
         """
         checks.integer(min_presentations, "min_presentations", 0, checks.MAX_SEED)
         if not 0.0 <= checks.real(percentile, "percentile") <= 1.0:
             raise ValueError(f"percentile is {percentile}; it must be within [0, 1]")
+        if self.frozen:
+            return None
         if self._is_full_for_good():
             warnings.warn(_FULL.format(self.max_tasks), RuntimeWarning, stacklevel=2)
             return None
@@ -576,7 +613,7 @@ class TaskMemoryBackend(ABC):
     def _grouped(self) -> tuple[NDArray[np.int64], NDArray[np.float64], Groups | None]:
         """Ids, probabilities by the law alone, and the groups that limits make of the tasks."""
         table, limits = self.snapshot(), self._ledger.limits
-        law = distribution(self.rules, table)
+        law = distribution(self.rules, table, uniform=self.uniform)
         groups = group(table, self.labels(), law, limits) if limits and len(table) else None
         return table["task_id"].copy(), law, groups
 

@@ -105,6 +105,8 @@ class CoreBackend(TaskMemoryBackend):
     limit_share = _Core("limit_share")
     share_limits = _Core("share_limits")
     limited_shares = _Core("limited_shares")
+    steer = _Core("steer")
+    acts = _Core("acts")
     choose_eviction = _Core("choose_eviction")
     stream = _Core("stream")
     index = _Core("index")
@@ -172,6 +174,16 @@ class CoreBackend(TaskMemoryBackend):
     def columns(self) -> tuple[str, ...]:
         """Names of an algorithm's own columns."""
         return self.session.columns
+
+    @property
+    def frozen(self) -> bool:
+        """Whether scores leave learning progress and weights as they are."""
+        return self.session.frozen
+
+    @property
+    def uniform(self) -> bool:
+        """Whether every task is drawn alike, whatever the law of the rules."""
+        return self.session.uniform
 
     @property
     def seed(self) -> int:

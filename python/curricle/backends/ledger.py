@@ -9,6 +9,7 @@ from typing import Any
 
 from curricle._core import Stream, TaskData, Ticket
 from curricle.backends.share_limits import Limits
+from curricle.backends.steering import Steering
 
 COUNTS = ("completions", "scheduled", "score_sum", "env_steps")
 
@@ -46,6 +47,7 @@ class Ledger:
     serial: int = field(default_factory=lambda: secrets.randbits(40) << 16)
     retired: dict[str | None, dict[str, float]] = field(default_factory=dict)
     limits: dict[str, Limits] = field(default_factory=dict)
+    steering: Steering = field(default_factory=Steering)
 
     @property
     def span(self) -> float:

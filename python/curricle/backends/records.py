@@ -53,15 +53,20 @@ def to_array(records: Sequence[TaskData], labels: Sequence[str | None]) -> NDArr
     return np.array(rows, dtype=RECORD)
 
 
-def distribution(rules: Rules, table: NDArray[Any]) -> NDArray[np.float64]:
+def distribution(
+    rules: Rules, table: NDArray[Any], *, uniform: bool = False
+) -> NDArray[np.float64]:
     """Probability of each task, shape (n,): (1 - floor) w / sum(w) + floor / n.
 
-    ``w`` is the record's weight, or the sigmoid of the z-scored learning progress, or 1.
+    ``w`` is the record's weight, or the sigmoid of the z-scored learning progress, or 1;
+    ``uniform``: 1, whatever the rules say.
     """
     parameters = rules.as_dict()
     n = len(table)
     weights = np.ones(n)
-    if parameters["law"] == "proportional":
+    if uniform:
+        pass
+    elif parameters["law"] == "proportional":
         weights = table["weight"].astype(np.float64)
     elif parameters["law"] == "sigmoid":
         progress = table["lp_score"]

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::layout::{LABEL_WORDS, MAX_LABEL_BYTES};
 use crate::limits::{self, Limits};
 use crate::record::LABEL_RANGE;
+use crate::steering::Act;
 use crate::structure::{Plan, StructureGuard};
 use crate::sync::fence;
 use crate::table::Table;
@@ -237,7 +238,10 @@ impl StructureGuard<'_> {
             return check_label(label);
         }
         let number = self.intern(Some(label))? as usize;
-        words[number].publish(word);
+        if words[number].get() != word {
+            words[number].publish(word);
+            self.note(&Act::LimitShare(label.to_owned(), new));
+        }
         self.note_limits();
         Ok(())
     }

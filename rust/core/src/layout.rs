@@ -15,11 +15,12 @@ use crate::lock::RobustLock;
 use crate::record::MAX_COLUMNS;
 use crate::rules::RULES_WORDS;
 use crate::segment::{PREAMBLE, Shared};
+use crate::steering::Steering;
 use crate::tally::TALLY_WORDS;
 use crate::words::Word;
 
 /// Version of everything in this file; sessions carry it.
-pub const LAYOUT_VERSION: u64 = 5;
+pub const LAYOUT_VERSION: u64 = 6;
 /// Most tasks that a session can hold.
 pub const MAX_CAPACITY: usize = 1 << 26;
 /// Most labels that a session can hold.
@@ -80,6 +81,8 @@ pub struct Header {
     pub structure: RobustLock,
     /// What the holder of `structure` is about to do.
     pub intent: StructureIntent,
+    /// How the session is steered.
+    pub steering: Steering,
 }
 
 /// Counters without a lock; each is exact by itself.

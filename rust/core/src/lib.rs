@@ -43,6 +43,7 @@ pub mod sampling;
 pub mod segment;
 pub mod session;
 mod sound;
+pub mod steering;
 pub mod stream;
 pub mod structure;
 mod sync;

@@ -111,7 +111,7 @@ impl Table {
     /// its weight and its number of tasks.
     fn shares_by_totals(&self) -> Vec<LimitedShare> {
         let (all_weight, all_tasks) = self.weight_and_tasks(0);
-        let floor = match self.rules.law {
+        let floor = match self.law() {
             Law::Proportional if all_weight > 0 => self.rules.floor,
             _ => 1.0,
         };
@@ -172,7 +172,7 @@ impl Table {
         if !self.has_limits() {
             return Vec::new();
         }
-        if self.rules.law == Law::Sigmoid {
+        if self.law() == Law::Sigmoid {
             let (slots, by_law) = self.shares_by_law(true);
             return self.shares_by_tasks(&slots, &by_law).0;
         }
@@ -215,7 +215,7 @@ impl Table {
     /// drawn.
     #[cold]
     pub(crate) fn propose_limited(&self, stream: &mut Stream) -> Option<Option<usize>> {
-        if self.rules.law == Law::Sigmoid {
+        if self.law() == Law::Sigmoid {
             // Shares of labels are sums over their tasks.
             return self.pick_exactly(stream, true);
         }

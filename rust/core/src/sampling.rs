@@ -133,7 +133,7 @@ impl Table {
     ) -> Option<Option<usize>> {
         let floor = self.rules.floor;
         let uniform = floor > 0.0 && stream.next_f64() < floor;
-        match self.rules.law {
+        match self.law() {
             Law::Proportional if !uniform => self
                 .pick(stream, By::Weight)
                 .or_else(|| self.pick(stream, By::Count)),
@@ -303,7 +303,7 @@ impl Table {
 
     /// Calls `each` with every live slot, in order, and what its share is proportional to.
     fn weigh_live(&self, mut each: impl FnMut(usize, f64)) {
-        match self.rules.law {
+        match self.law() {
             Law::Proportional => {
                 self.scan_live(|slot, word, _| each(slot, weight_of(word & WEIGHT)))
             }
@@ -414,9 +414,12 @@ impl Table {
     /// than the share `percentile` of all tasks have a lower LP.
     ///
     /// Before all others goes a task of a label that has more of the tasks than it may have of the
-    /// draws; the last task of a label that has a least share stays.
+    /// draws; the last task of a label that has a least share stays. In a frozen session all stay.
     #[must_use]
     pub fn choose_eviction(&self, min_presentations: u64, percentile: f64) -> Option<i64> {
+        if self.is_frozen() {
+            return None;
+        }
         let kept = if self.has_limits() {
             if let Some(task_id) = self.choose_overfull() {
                 return Some(task_id);

@@ -273,6 +273,20 @@ impl Session {
         self.table.lock_structure()?.set_limits(label, limits)
     }
 
+    /// Freezes or thaws learning progress and weights, and makes draws uniform or not, in all
+    /// processes from their next call on; nothing where nothing is asked for.
+    ///
+    /// Frozen tasks are drawn as they were: scores count, and averages follow them, but not what
+    /// is drawn by. Thawed, each task's progress follows at its next score.
+    ///
+    /// # Errors
+    /// `LockTimeout`, `Session`.
+    pub fn steer(&self, frozen: Option<bool>, uniform: Option<bool>) -> Result<()> {
+        self.table.enter()?;
+        self.table.lock_structure()?.steer(frozen, uniform);
+        Ok(())
+    }
+
     /// The labels that have limits.
     #[must_use]
     pub fn share_limits(&self) -> Vec<(String, Limits)> {

@@ -75,12 +75,15 @@ impl Table {
         let record = self.record(slot);
         let (tenant, mut data) = record.load_score();
         let old = Old::of(tenant, &data);
-        let weight = data.weight;
+        let (weight, lp_score) = (data.weight, data.lp_score);
         let seen = self.note_score(score);
         progress::advance(&self.rules, &mut data, score, env_steps, seen);
         if self.rules.progress == Progress::Given {
             // The weight is the caller's as well.
             data.weight = weight;
+        }
+        if self.is_frozen() {
+            (data.weight, data.lp_score) = (weight, lp_score);
         }
         data.last_completed = guard.next_tick();
         guard.commit_score(record, slot, &old, &mut data)?;
@@ -160,7 +163,7 @@ impl Table {
     pub fn set_column(&self, task_id: i64, column: usize, value: f64) -> Result<()> {
         self.modify(task_id, |data| {
             data.columns[column] = value;
-            if self.rules.retry_by_column {
+            if self.rules.retry_by_column && !self.is_frozen() {
                 data.weight = weigh(&self.rules, data);
             }
         })

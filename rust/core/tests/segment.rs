@@ -271,10 +271,10 @@ fn a_dead_session_is_replaced() {
     helper.kill();
     let info = name.listed().unwrap();
     assert_eq!((info.live, info.persist), (Some(false), Some(false)));
-    for mode in [Mode::Attach, Mode::ReadOnly] {
-        let error = open_at(&name.place(), mode, false).unwrap_err();
-        assert!(error.to_string().contains("is dead"), "{error}");
-    }
+    let error = open_at(&name.place(), Mode::Attach, false).unwrap_err();
+    assert!(error.to_string().contains("is dead"), "{error}");
+    let (look, _, _) = open_at(&name.place(), Mode::ReadOnly, false).unwrap();
+    assert!(!look.is_live().unwrap());
     let (segment, opened, _) = open_at(&name.place(), Mode::CreateOrAttach, false).unwrap();
     assert_eq!(opened, Opened::Replaced);
     assert_eq!(add(&segment).unwrap(), 1);
@@ -339,16 +339,35 @@ fn a_path_outlives_processes_boots_and_kills() {
 }
 
 #[test]
-fn a_reader_counts_but_cannot_write() {
+fn a_look_neither_writes_nor_keeps_a_session() {
     let name = Name::new();
     let (writer, _, _) = open_at(&name.place(), Mode::Create, false).unwrap();
     let (reader, opened, _) = open_at(&name.place(), Mode::ReadOnly, false).unwrap();
     assert_eq!(opened, Opened::Attached);
     assert!(reader.is_read_only() && !writer.is_read_only());
+    assert!(reader.is_live().unwrap());
+    let ours = name.listed().unwrap();
+    assert_eq!(ours.processes, Some(vec![std::process::id()]));
+    assert_eq!(ours.origin.creator, Some(std::process::id()));
+    assert_eq!(ours.origin, reader.origin());
+    let age = ours.origin.created.unwrap().elapsed().unwrap();
+    assert!(age.as_secs() < 60, "{age:?}");
+    assert_eq!(add(&writer).unwrap(), 1);
     drop(writer);
-    assert!(name.file().exists(), "the reader is attached");
+    assert!(!name.file().exists(), "a look keeps nothing");
+    assert!(!reader.is_live().unwrap());
+    // What was there stays to be looked at.
+    let content: &[std::sync::atomic::AtomicU64] = reader.mapping().slice(segment::PREAMBLE, 1);
+    assert_eq!(content[0].load(Ordering::Relaxed), 1);
+    let (next, opened, _) = open_at(&name.place(), Mode::CreateOrAttach, false).unwrap();
+    assert_eq!(opened, Opened::Created);
+    assert!(
+        !reader.is_live().unwrap(),
+        "the next one is another session"
+    );
     drop(reader);
-    assert!(!name.file().exists());
+    assert!(name.listed().unwrap().live.unwrap());
+    drop(next);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod rules;
 mod scalars;
 mod session;
 mod snapshot;
+mod steering;
 mod stream;
 mod task_data;
 mod ticket;

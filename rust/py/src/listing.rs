@@ -1,31 +1,34 @@
 //! The named sessions of this machine.
 
-use std::time::SystemTime;
-
 use curricle_core::segment;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::calls::detached;
+use crate::steering::seconds;
 
 /// All named sessions of this machine, dead ones and other users' included.
 ///
 /// Returns:
 ///     For each: ``name``; ``path`` of its file; ``live``, whether a process is attached, and
 ///     ``persist``, whether it outlives its processes (both None for another user's session);
-///     ``bytes``; ``modified``, seconds since the epoch; ``owner``, a user id.
+///     ``bytes``; ``created``, seconds since the epoch, and ``creator``, a process id (None where
+///     that is not known); ``processes``, ids of those attached (None where the system does not
+///     tell); ``modified``, seconds since the epoch; ``owner``, a user id.
 #[pyfunction]
 pub fn list_sessions(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
     let sessions = detached(py, segment::list)?;
     let describe = |session: segment::SessionInfo| {
         let dict = PyDict::new(py);
-        let modified = session.modified.duration_since(SystemTime::UNIX_EPOCH);
         dict.set_item("name", session.name)?;
         dict.set_item("path", session.path.to_string_lossy())?;
         dict.set_item("live", session.live)?;
         dict.set_item("persist", session.persist)?;
         dict.set_item("bytes", session.bytes)?;
-        dict.set_item("modified", modified.map_or(0.0, |age| age.as_secs_f64()))?;
+        dict.set_item("created", session.origin.created.map(seconds))?;
+        dict.set_item("creator", session.origin.creator)?;
+        dict.set_item("processes", session.processes)?;
+        dict.set_item("modified", seconds(session.modified))?;
         dict.set_item("owner", session.owner)?;
         Ok(dict)
     };

@@ -18,10 +18,11 @@ use crate::ended::Ended;
 use crate::labels::LabelCache;
 use crate::rules::Rules;
 use crate::scalars::{Count, Draws, Label, Score, Seed, Steps, TaskId};
+use crate::steering::seconds;
 use crate::stream::{Stream, Words, words};
 use crate::task_data::TaskData;
 use crate::ticket::Ticket;
-use crate::{options, snapshot, totals};
+use crate::{options, snapshot, steering, totals};
 
 /// The table of one session: by ``name``, by ``path``, or of this process alone (neither).
 ///
@@ -193,6 +194,19 @@ impl Session {
         self.core.table().segment().len()
     }
 
+    /// When the session was made, seconds since the epoch; None for one of this process alone.
+    #[getter]
+    fn created_at(&self) -> Option<f64> {
+        self.core.table().segment().origin().created.map(seconds)
+    }
+
+    /// Whether the session is still there and a process is attached, handles that only read
+    /// aside: a few system calls.
+    #[getter]
+    fn live(&self, py: Python<'_>) -> PyResult<bool> {
+        detached(py, || self.core.table().segment().is_live())
+    }
+
     /// Leaves the session; the last process to leave removes it unless it persists.
     ///
     /// Args:
@@ -349,6 +363,38 @@ impl Session {
     fn limit_share(&self, py: Python<'_>, label: Label, least: f64, most: f64) -> PyResult<()> {
         let limits = Limits { least, most };
         detached(py, || self.core.limit_share(&label.0, limits))
+    }
+
+    /// Freezes or thaws learning progress and weights, and makes draws uniform or not, in all
+    /// processes from their next call on; None leaves either as it is.
+    ///
+    /// Frozen tasks are drawn as they were, and none is evicted: scores count, and averages follow
+    /// them, but not what is drawn by. Thawed, each task's progress follows at its next score.
+    #[pyo3(signature = (*, frozen = None, uniform = None))]
+    fn steer(&self, py: Python<'_>, frozen: Option<bool>, uniform: Option<bool>) -> PyResult<()> {
+        detached(py, || self.core.steer(frozen, uniform))
+    }
+
+    /// Whether learning progress and weights are frozen.
+    #[getter]
+    fn frozen(&self) -> PyResult<bool> {
+        Ok(self.opened()?.table().is_frozen())
+    }
+
+    /// Whether every task is drawn alike, whatever the session's law.
+    #[getter]
+    fn uniform(&self) -> PyResult<bool> {
+        Ok(self.opened()?.table().draws_uniformly())
+    }
+
+    /// The last 32 changes of limits, freezing and uniform draws, oldest first.
+    ///
+    /// Returns:
+    ///     For each: ``serial``, its number from 1; ``time``, seconds since the epoch; ``pid``;
+    ///     ``act``, one of "freeze", "draw_uniformly" (both with ``on``) and "limit_share" (with
+    ///     ``label``, ``least`` and ``most``); None for what an act has not.
+    fn acts<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        steering::acts(py, self.opened()?.table().acts())
     }
 
     /// The labels that have limits: the least and the most share of the draws.

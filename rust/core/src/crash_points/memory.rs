@@ -235,17 +235,20 @@ impl Memory {
         hasher.finish()
     }
 
-    /// Checks that the memory is what an image says, but for who holds or held the locks.
+    /// Checks that the memory is what an image says, but for who holds or held the
+    /// locks, and who did what.
     pub fn check_is(&self, image: &Image) {
         let now = mutexes(&self.session);
         for (lock, (now, expected)) in now.iter().zip(&image.mutexes).enumerate() {
             assert_eq!(now[0] & FUTEX, expected[0] & FUTEX, "lock {lock}");
         }
-        let of_locks: HashSet<usize> = locks(&self.session)
+        let steering = &self.session.table().header().steering;
+        let of_processes: HashSet<usize> = locks(&self.session)
             .flat_map(|lock| {
                 let first = self.offset(&mutex_words(lock)[0]);
                 first..=first + MUTEX_WORDS
             })
+            .chain(steering.pids().map(|word| self.offset(word)))
             .collect();
         let mut dirty = self.dirty.borrow_mut();
         for (at, word) in self.words().iter().enumerate() {
@@ -255,7 +258,7 @@ impl Memory {
             }
             let expected = image.words.get(&at).copied().unwrap_or(start);
             assert!(
-                now == expected || of_locks.contains(&at) || are_times(now, expected),
+                now == expected || of_processes.contains(&at) || are_times(now, expected),
                 "word {at}"
             );
         }

@@ -10,14 +10,13 @@ use super::draft::draft_of;
 use super::failure;
 use super::flock::try_flock;
 use super::identity::user;
-use super::lockfile::{LockFile, beside};
+use super::lockfile::{LOOK, LockFile, beside};
+use super::members::members;
+use super::origin::Origin;
 use super::place::{FOLDER, LOCK_SUFFIX, PREFIX, named};
 use super::preamble::Preamble;
-use super::shared::open_file;
+use super::shared::{is_held, open_file};
 use crate::{Error, Result};
-
-/// How long a list waits for the lock file of one session.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// One named session of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +34,11 @@ pub struct SessionInfo {
     pub bytes: u64,
     /// Inode of the file.
     pub inode: u64,
+    /// When and by whom it was made; unknown for another user's session and for a damaged one.
+    pub origin: Origin,
+    /// Ids of the attached processes; unknown where the system does not tell, as of another
+    /// container's.
+    pub processes: Option<Vec<u32>>,
     /// Time of the last change of the file by other means than through a mapping.
     pub modified: SystemTime,
     /// User id of the owner.
@@ -120,19 +124,23 @@ fn sweep(found: &Path, name: &str) {
 }
 
 fn describe(name: String, path: PathBuf, metadata: &Metadata) -> Result<Option<SessionInfo>> {
-    let (live, persist) = if metadata.uid() == user() {
+    let (live, preamble) = if metadata.uid() == user() {
         match look(&path)? {
-            Some((live, persist)) => (Some(live), persist),
+            Some((live, preamble)) => (Some(live), preamble),
             None => return Ok(None),
         }
     } else {
         (None, None)
     };
+    // A live session without anybody is one whose processes this one cannot see.
+    let processes = members(metadata).filter(|pids| pids.is_empty() != (live == Some(true)));
     Ok(Some(SessionInfo {
         name,
         path,
         live,
-        persist,
+        persist: preamble.map(|preamble| preamble.persists()),
+        origin: preamble.map_or_else(Origin::default, |preamble| preamble.origin()),
+        processes,
         bytes: metadata.len(),
         inode: metadata.ino(),
         modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
@@ -140,8 +148,9 @@ fn describe(name: String, path: PathBuf, metadata: &Metadata) -> Result<Option<S
     }))
 }
 
-/// Whether somebody is attached and whether the session persists; nothing where it is gone.
-fn look(path: &Path) -> Result<Option<(bool, Option<bool>)>> {
+/// Whether somebody is attached and the preamble, if it can be read; nothing where the session is
+/// gone.
+fn look(path: &Path) -> Result<Option<(bool, Option<Preamble>)>> {
     // Under the lock file, or else a process that leaves could take our lock for somebody's who
     // is attached. Where it stays taken, somebody is making, joining or leaving the session; who
     // only lists it has it for a moment.
@@ -150,11 +159,6 @@ fn look(path: &Path) -> Result<Option<(bool, Option<bool>)>> {
         return Ok(None);
     };
     let file = descriptor.file();
-    let persist = Preamble::read(path, &file)
-        .ok()
-        .map(|preamble| preamble.persists());
-    let idle = lock.is_some()
-        && try_flock(&file, libc::LOCK_EX)
-            .map_err(|error| failure(path, "cannot be locked", &error))?;
-    Ok(Some((!idle, persist)))
+    let preamble = Preamble::read(path, &file).ok();
+    Ok(Some((is_held(path, &file, lock.is_some())?, preamble)))
 }

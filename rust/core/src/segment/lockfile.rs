@@ -17,6 +17,9 @@ use crate::{Error, Result};
 /// Longest wait for a lock file.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a mere look at a session waits for its lock file.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+
 /// A lock file that this thread holds; removed on drop.
 #[derive(Debug)]
 pub(super) struct LockFile {

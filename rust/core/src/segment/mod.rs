@@ -12,6 +12,7 @@ pub(crate) mod flock;
 mod fork;
 mod identity;
 mod mapping;
+mod origin;
 mod place;
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -22,6 +23,8 @@ mod draft;
 mod listing;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod lockfile;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod members;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod preamble;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -40,6 +43,7 @@ pub use identity::{boot_id, pid_namespace};
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub use listing::{SessionInfo, list, remove};
 pub use mapping::{Mapping, Shared};
+pub use origin::Origin;
 pub use place::{MAX_NAME, Place};
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub use shared::{SessionInfo, list, remove};
@@ -59,7 +63,8 @@ pub enum Mode {
     Create,
     /// Joins a live session or revives a persistent one; else an error.
     Attach,
-    /// Like `Attach`, mapped without write permission.
+    /// Looks at the session, live, persistent or dead, without write permission and without
+    /// counting as attached: a look keeps no session from ending, or from being made anew.
     ReadOnly,
 }
 
@@ -216,6 +221,26 @@ impl Segment {
     /// Whether the session outlives its processes.
     pub fn persists(&self) -> bool {
         self.site.as_ref().is_some_and(shared::Site::persists)
+    }
+
+    /// When and by whom the session was made.
+    pub fn origin(&self) -> Origin {
+        self.site
+            .as_ref()
+            .map_or_else(Origin::default, shared::Site::origin)
+    }
+
+    /// Whether the session is still there and a process is attached: what a look at it asks now
+    /// and then. A process-local session is live while its handle is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Session`] where the file cannot be looked at.
+    pub fn is_live(&self) -> Result<bool> {
+        match &self.site {
+            Some(site) => site.is_live(),
+            None => Ok(self.attached_in.load(Ordering::Relaxed) != CLOSED),
+        }
     }
 
     /// Whether the region is mapped without write permission.

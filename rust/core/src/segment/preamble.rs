@@ -6,9 +6,11 @@ use std::io;
 use std::mem::{offset_of, size_of};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use super::PREAMBLE;
 use super::identity::{boot_id, pid_namespace};
+use super::origin::Origin;
 use crate::{Error, Result};
 
 const MAGIC: [u8; 8] = *b"CURRICLE";
@@ -37,7 +39,11 @@ pub(super) struct Preamble {
     pub(super) generation: u64,
     libc: u32,
     mutex_size: u32,
-    reserved: [u64; 8],
+    /// Nanoseconds since 1970 in UTC; 0 where a session is older than this field.
+    created: u64,
+    /// Process id, in the session's pid namespace.
+    creator: u64,
+    reserved: [u64; 6],
 }
 
 const _: () = {
@@ -52,7 +58,9 @@ const _: () = {
     assert!(offset_of!(Preamble, generation) == 48);
     assert!(offset_of!(Preamble, libc) == 56);
     assert!(offset_of!(Preamble, mutex_size) == 60);
-    assert!(offset_of!(Preamble, reserved) == 64);
+    assert!(offset_of!(Preamble, created) == 64);
+    assert!(offset_of!(Preamble, creator) == 72);
+    assert!(offset_of!(Preamble, reserved) == 80);
 };
 
 impl Preamble {
@@ -70,7 +78,11 @@ impl Preamble {
             generation: RandomState::new().build_hasher().finish().max(1),
             libc: GLIBC,
             mutex_size: mutex_size(),
-            reserved: [0; 8],
+            created: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |age| age.as_nanos() as u64),
+            creator: std::process::id().into(),
+            reserved: [0; 6],
         }
     }
 
@@ -120,6 +132,15 @@ impl Preamble {
     /// Whether the session outlives its processes.
     pub(super) fn persists(&self) -> bool {
         self.persist != 0
+    }
+
+    /// When and by whom the session was made.
+    pub(super) fn origin(&self) -> Origin {
+        Origin {
+            created: (self.created != 0)
+                .then(|| SystemTime::UNIX_EPOCH + Duration::from_nanos(self.created)),
+            creator: u32::try_from(self.creator).ok().filter(|pid| *pid != 0),
+        }
     }
 
     /// Whether another boot of the machine, or another machine, had the session last.

@@ -17,9 +17,9 @@ use super::draft::{Draft, folder};
 use super::flock::{identity, is_at, try_flock};
 use super::identity::user;
 pub(super) use super::lockfile::LockFile;
-use super::lockfile::{flock_within, is_same};
+use super::lockfile::{LOOK, flock_within, is_same};
 use super::preamble::Preamble;
-use super::{Mapping, Mode, Opened, Place, Request, Standing, failure};
+use super::{Mapping, Mode, Opened, Origin, Place, Request, Standing, failure};
 use crate::{Error, Result};
 
 /// How long to wait for a shared lock, which only another program's exclusive one can delay.
@@ -32,7 +32,8 @@ pub(super) struct Site {
     /// Device and inode.
     identity: (u64, u64),
     preamble: Preamble,
-    liveness: Descriptor,
+    /// Nothing where the handle only looks at the session.
+    liveness: Option<Descriptor>,
 }
 
 /// A session file as it was found.
@@ -59,6 +60,7 @@ fn open_locked(path: PathBuf, request: &Request) -> Result<(Mapping, Site, Opene
     };
     let refuse = |reason: &str| Err(Error::Session(format!("{}: {reason}", path.display())));
     match (request.mode, found.live, found.preamble.persists()) {
+        (Mode::ReadOnly, ..) => look_at(path, request, found),
         (Mode::Create, true, _) => {
             refuse("the session is in use by live processes; attach to it or use another name")
         }
@@ -67,7 +69,7 @@ fn open_locked(path: PathBuf, request: &Request) -> Result<(Mapping, Site, Opene
         }
         (_, true, _) => join(path, request, found),
         (_, false, true) => revive(path, request, found),
-        (Mode::Attach | Mode::ReadOnly, false, false) => refuse(
+        (Mode::Attach, false, false) => refuse(
             "the session is dead: its processes ended without leaving it; create it anew or \
              remove it",
         ),
@@ -101,6 +103,14 @@ fn find(path: &Path) -> Result<Option<Found>> {
         size,
         live,
     }))
+}
+
+/// Whether somebody is attached; who could not have the lock file met somebody who comes or goes.
+pub(super) fn is_held(path: &Path, file: &File, locked: bool) -> Result<bool> {
+    let idle = locked
+        && try_flock(file, libc::LOCK_EX)
+            .map_err(|error| failure(path, "cannot be locked", &error))?;
+    Ok(!idle)
 }
 
 fn lock_shared(path: &Path, file: &File) -> Result<()> {
@@ -214,50 +224,58 @@ fn settle(
 }
 
 fn join(path: PathBuf, request: &Request, found: Found) -> Result<(Mapping, Site, Opened)> {
-    found.preamble.check_format(&path, found.size)?;
+    let mapping = checked(&path, request, &found, false)?;
     found.preamble.check_company(&path)?;
-    let mapping = map(&path, request, &found)?;
-    let standing = Standing {
-        exclusive: false,
-        new_boot: false,
-        synced: false,
+    let Found {
+        preamble,
+        descriptor,
+        ..
+    } = found;
+    site(path, preamble, descriptor, mapping, Opened::Attached)
+}
+
+/// Maps a session for reading, live or not, without becoming one of its processes: whoever looks
+/// keeps no session alive that its trainer has left.
+fn look_at(path: PathBuf, request: &Request, found: Found) -> Result<(Mapping, Site, Opened)> {
+    let mapping = checked(&path, request, &found, !found.live)?;
+    let opened = if found.live {
+        Opened::Attached
+    } else {
+        Opened::Revived {
+            new_boot: found.preamble.is_of_other_boot(),
+        }
     };
-    (request.check)(&mapping, standing)?;
-    site(
-        path,
-        found.preamble,
-        found.descriptor,
-        mapping,
-        Opened::Attached,
-    )
+    let (mapping, mut site, opened) =
+        site(path, found.preamble, found.descriptor, mapping, opened)?;
+    site.liveness = None;
+    Ok((mapping, site, opened))
 }
 
 fn revive(path: PathBuf, request: &Request, mut found: Found) -> Result<(Mapping, Site, Opened)> {
     let fail = |error| failure(&path, "cannot be revived", &error);
-    found.preamble.check_format(&path, found.size)?;
     let new_boot = found.preamble.is_of_other_boot();
-    let read_only = request.mode == Mode::ReadOnly;
-    if read_only {
-        // Nobody could repair it, and those who join later would be refused.
-        found.preamble.check_company(&path)?;
-    }
-    let mapping = map(&path, request, &found)?;
-    let standing = Standing {
-        exclusive: true,
-        new_boot,
-        synced: found.preamble.synced != 0,
-    };
-    (request.check)(&mapping, standing)?;
+    let mapping = checked(&path, request, &found, true)?;
     let file = found.descriptor.file();
-    if !read_only {
-        found.preamble.take_over();
-        found.preamble.write(&file).map_err(fail)?;
-    }
+    found.preamble.take_over();
+    found.preamble.write(&file).map_err(fail)?;
     // The exclusive lock may be gone for a moment here, but nobody else tries for one without
     // the lock file, and the content is sound by now.
     lock_shared(&path, &file)?;
     let opened = Opened::Revived { new_boot };
     site(path, found.preamble, found.descriptor, mapping, opened)
+}
+
+/// Maps a session that exists and has its content checked.
+fn checked(path: &Path, request: &Request, found: &Found, exclusive: bool) -> Result<Mapping> {
+    found.preamble.check_format(path, found.size)?;
+    let mapping = map(path, request, found)?;
+    let standing = Standing {
+        exclusive,
+        new_boot: exclusive && found.preamble.is_of_other_boot(),
+        synced: exclusive && found.preamble.synced != 0,
+    };
+    (request.check)(&mapping, standing)?;
+    Ok(mapping)
 }
 
 fn map(path: &Path, request: &Request, found: &Found) -> Result<Mapping> {
@@ -290,7 +308,7 @@ fn site(
         path,
         identity: identity(&metadata),
         preamble,
-        liveness,
+        liveness: Some(liveness),
     };
     Ok((mapping, site, opened))
 }
@@ -315,30 +333,50 @@ impl Site {
         self.preamble.persists()
     }
 
+    pub(super) fn origin(&self) -> Origin {
+        self.preamble.origin()
+    }
+
+    /// Whether the session is still there, under its path, and a process is attached.
+    pub(super) fn is_live(&self) -> Result<bool> {
+        let lock = LockFile::acquire_within(&self.path, LOOK)?;
+        let Some(descriptor) = self.reopen()? else {
+            return Ok(false);
+        };
+        is_held(&self.path, &descriptor.file(), lock.is_some())
+    }
+
     /// Takes a lock of this process's own after a fork; `settle` then says, still under the lock
     /// file, whether the handle is wanted, and we leave again if not.
     pub(super) fn reattach(&self, settle: impl FnOnce() -> bool) -> Result<()> {
+        let Some(liveness) = &self.liveness else {
+            settle();
+            return Ok(());
+        };
         let lock = LockFile::acquire(&self.path)?;
-        if !self.liveness.is_open() {
+        if !liveness.is_open() {
             let descriptor = self.reopen()?.ok_or_else(|| gone(&self.path))?;
             lock_shared(&self.path, &descriptor.file())?;
             self.preamble.check_namespace(&self.path)?;
-            self.liveness.adopt(&descriptor);
+            liveness.adopt(&descriptor);
         }
         if settle() {
             Ok(())
         } else {
-            self.depart(&lock, true)
+            self.depart(liveness, &lock, true)
         }
     }
 
     /// Gives up this process's lock; the last to leave removes the file or, where the session
     /// persists, sees it to the disk.
     pub(super) fn leave(&self, keep: bool) -> Result<()> {
+        let Some(liveness) = &self.liveness else {
+            return Ok(());
+        };
         match LockFile::acquire_to_leave(&self.path) {
-            Ok(lock) => self.depart(&lock, keep),
+            Ok(lock) => self.depart(liveness, &lock, keep),
             Err(error) => {
-                self.liveness.close();
+                liveness.close();
                 // Without its folder there is no file to remove either.
                 if folder(&self.path).exists() {
                     Err(error)
@@ -349,8 +387,8 @@ impl Site {
         }
     }
 
-    fn depart(&self, _lock: &LockFile, keep: bool) -> Result<()> {
-        self.liveness.close();
+    fn depart(&self, liveness: &Descriptor, _lock: &LockFile, keep: bool) -> Result<()> {
+        liveness.close();
         let fail = |error| failure(&self.path, "cannot be left cleanly", &error);
         let Some(descriptor) = self.reopen()? else {
             return Ok(());

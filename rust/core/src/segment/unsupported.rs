@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{Mapping, Opened, Request};
+use super::{Mapping, Opened, Origin, Request};
 use crate::{Error, Result};
 
 /// No session file is ever open here.
@@ -20,6 +20,14 @@ impl Site {
     }
 
     pub(super) fn persists(&self) -> bool {
+        match *self {}
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        match *self {}
+    }
+
+    pub(super) fn is_live(&self) -> Result<bool> {
         match *self {}
     }
 
@@ -51,6 +59,10 @@ pub struct SessionInfo {
     pub bytes: u64,
     /// Inode of the file.
     pub inode: u64,
+    /// When and by whom it was made.
+    pub origin: Origin,
+    /// Ids of the attached processes.
+    pub processes: Option<Vec<u32>>,
     /// Time of the last change of the file.
     pub modified: SystemTime,
     /// User id of the owner.
