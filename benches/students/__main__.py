@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from benches.markdown import markdown_table
 from benches.students.cases import CASES, run_case
 from benches.students.settings import REPORTED_SEEDS, SETTINGS
 from curricle.algorithms.catalogue import ALGORITHMS
@@ -45,19 +46,18 @@ def main(
                 arms[name] = run_case(key, name, SETTINGS.get(name, {}), REPORTED_SEEDS)
         summaries = {name: summarise(simulations) for name, simulations in arms.items()}
         title = f"{CASES[key].title}, {CASES[key].episodes:,} episodes"
-        print(f"\n## {title}\n\n{markdown_table(summaries)}", flush=True)
+        print(f"\n## {title}\n\n{_by_algorithm(summaries)}", flush=True)
         draw_simulations(out / f"{key}.png", arms, title)
         for name, summary in summaries.items():
             overview[name][key] = summary["mastered"]
-    print(f"\n## Mastered\n\n{markdown_table(overview)}\n\nPictures are in {out}.")
+    print(f"\n## Mastered\n\n{_by_algorithm(overview)}\n\nPictures are in {out}.")
 
 
-def markdown_table(rows: Mapping[str, Mapping[str, str]]) -> str:
+def _by_algorithm(rows: Mapping[str, Mapping[str, str]]) -> str:
     """A table of figures by name, with a row for each algorithm."""
     names = list(next(iter(rows.values())))
-    lines = [["algorithm", *names], ["---"] * (len(names) + 1)]
-    lines += [[row, *(figures[name] for name in names)] for row, figures in rows.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [[row, *(figures[name] for name in names)] for row, figures in rows.items()]
+    return markdown_table(["algorithm", *names], lines)
 
 
 def _chosen(names: list[str] | None, known: Iterable[str], option: str) -> list[str]:
