@@ -39,15 +39,16 @@ class Verdict(NamedTuple):
         operation: what is measured.
         budget: its limit, in words.
         median: what was measured.
-        best: the same in the best round, to which other work on the machine adds the least; of
-            ratios nothing.
-        holds: "yes", "in the best round" or "no"; or that it was not measured, or is not judged.
+        beside: the same in the best round, to which other work on the machine adds the least; of
+            ratios the 95% interval of the median.
+        holds: "yes", "in the best round" or "no"; of ratios "yes" or "no" for the whole interval,
+            and else "undecided"; or that it was not measured, or is not judged.
     """
 
     operation: str
     budget: str
     median: str = ""
-    best: str = ""
+    beside: str = ""
     holds: str = "not measured"
 
 
@@ -79,7 +80,7 @@ def _calls(measured: Measured) -> Iterator[Verdict]:
         figures = (row.median * unit, row.least * unit) if row else None
         yield _at_most(what, limit, form, figures)
     small, large = (found.get((RANDOM, "draw", tasks)) for tasks in (SMALL, LARGE))
-    what = f"{RANDOM}: `draw`, {LARGE:,} tasks over {SMALL:,}"
+    what = f"{RANDOM}: `draw`, {LARGE:,} tasks over {SMALL:,}, of medians"
     ratios = None
     if small and large:
         ratios = large.median / small.median, large.least / small.least
@@ -147,15 +148,19 @@ def _at_most(what: str, limit: float, form: str, figures: tuple[float, float] | 
 
 
 def _at_least(what: str, limit: float, form: str, figures: Figures | None) -> Verdict:
-    both = (figures.median, figures.range[1]) if figures else None
+    both = (figures.median, max(figures.rounds)) if figures else None
     return _verdict(what, f">= {form.format(limit)}", form, both, lambda value: value >= limit)
 
 
 def _ratio(what: str, limit: float, form: str, figures: Figures | None) -> Verdict:
-    """Of the median alone: the greatest ratio is that of the round with the most noise."""
-    both = (figures.median, figures.median) if figures else None
-    judged = _verdict(what, f">= {form.format(limit)}", form, both, lambda value: value >= limit)
-    return judged._replace(best="")
+    """Of the median's interval: the greatest ratio is that of the round with the most noise."""
+    budget = f">= {form.format(limit)}"
+    if figures is None:
+        return Verdict(what, budget)
+    low, high = figures.interval
+    holds = "yes" if low >= limit else "**no**" if high < limit else "undecided"
+    interval = f"{form.format(low)} to {form.format(high)}"
+    return Verdict(what, budget, form.format(figures.median), interval, holds)
 
 
 def _verdict(

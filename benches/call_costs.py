@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,7 @@ def measure(seconds: float = 0.5, chosen: str = "") -> list[CallFigures]:
         command += ["-p", "no:cacheprovider", "--benchmark-columns=min,median,iqr"]
         command += [f"--benchmark-max-time={seconds}", "--benchmark-min-time=0.001"]
         command += [f"--benchmark-json={found}", str(Path(__file__).with_name("test_calls.py"))]
-        subprocess.run(command, check=True, stdout=sys.stderr)
+        _run(command)
         rows = json.loads(found.read_text())["benchmarks"]
     figures = []
     for row in rows:
@@ -61,3 +62,17 @@ def measure(seconds: float = 0.5, chosen: str = "") -> list[CallFigures]:
         tasks = None if name["tasks"] is None else int(name["tasks"])
         figures.append(CallFigures(row["group"], name["call"], tasks, least, median, spread))
     return figures
+
+
+def _run(command: list[str]) -> None:
+    """Stopped, it stops pytest and waits, so that no session of a million tasks is left behind."""
+    # A Ctrl-C of the terminal's would come a second time, and stop the stopping.
+    with subprocess.Popen(command, stdout=sys.stderr, start_new_session=True) as pytest:
+        try:
+            code = pytest.wait()
+        except KeyboardInterrupt:
+            pytest.send_signal(signal.SIGINT)
+            pytest.wait()
+            raise
+    if code:
+        raise subprocess.CalledProcessError(code, command)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,21 +42,29 @@ class CoreCost:
     measured: str
 
 
+def folder() -> Path:
+    """Where criterion leaves its figures."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", _ROOT / "target"), "criterion")
+
+
 def measure() -> list[CoreCost]:
-    """What criterion left in the target folder; without, runs it (two minutes and the build).
+    """Runs the bench (two minutes and the build).
 
     Raises:
-        FileNotFoundError: it left nothing, and there is no cargo.
+        FileNotFoundError: there is no cargo.
         CalledProcessError: the bench failed; what it said is on the terminal.
     """
-    folder = Path(os.environ.get("CARGO_TARGET_DIR", _ROOT / "target"), "criterion")
-    if costs := read(folder):
-        return costs
     if shutil.which("cargo") is None:
-        raise FileNotFoundError(f"no figures in {folder}, and no cargo to measure them")
-    print(f"no figures in {folder}: {' '.join(_COMMAND)}", file=sys.stderr, flush=True)
+        raise FileNotFoundError(f"no figures in {folder()}, and no cargo to measure them")
+    print(f"no figures in {folder()}: {' '.join(_COMMAND)}", file=sys.stderr, flush=True)
     subprocess.run(_COMMAND, cwd=_ROOT, check=True, stdout=sys.stderr)
-    return read(folder)
+    return read(folder())
+
+
+def span(costs: Sequence[CoreCost]) -> str:
+    """When the first and the last were measured."""
+    when = sorted(cost.measured for cost in costs)
+    return f"{when[0]} to {when[-1]} UTC"
 
 
 def read(folder: Path) -> list[CoreCost]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from benches.call_costs import CallFigures
 from benches.core_costs import CoreCost
@@ -23,6 +24,7 @@ class Measured:
         machine: lines about the machine and its versions.
         missing: peers that could not be imported, and why.
         when: for each part when it was measured and how busy the machine was.
+        commits: for each part the code that was measured; a file of before it was kept has none.
         failed: for each part or peer that could not be measured, why.
         calls: of Curricle's calls from Python.
         peers: calls beside those of others, in one process.
@@ -32,9 +34,13 @@ class Measured:
         core: calls of the core alone.
     """
 
+    # A JSON file with anything else is not one of these.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     machine: list[str]
     missing: dict[str, str] = field(default_factory=dict)
     when: dict[str, str] = field(default_factory=dict)
+    commits: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     calls: list[CallFigures] = field(default_factory=list)
     peers: list[CallCost] = field(default_factory=list)

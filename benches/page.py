@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from benches.budgets import verdicts
+from benches.budgets import SYLLABUS, verdicts
 from benches.call_costs import CallFigures
-from benches.core_costs import CoreCost
+from benches.core_costs import CoreCost, span
+from benches.markdown import markdown_table
 from benches.measured import Measured
 from benches.peers.calls import CallCost
 from benches.peers.curricle_peer import CurriclePeer
 from benches.peers.throughput import NO_CURRICULUM, Throughput
+from benches.slower import slower
 from benches.timing import Figures
 from benches.training_loop import (
     EPISODE_STEPS,
@@ -26,6 +28,13 @@ from benches.training_loop import (
 from benches.two_processes import TwoProcesses
 
 OURS = CurriclePeer.name
+# Of version 0.7, which the extra `peers` names.
+_FEEDER = """
+With one worker, and often with two, syllabus-rl waits for a pause to end: the thread that hands out
+its tasks sleeps 0.01 s each time that it finds no message (`_update_queues` in
+`syllabus/core/curriculum_sync_wrapper.py`), and so few workers, each of which waits for a task
+before it sends more, leave it none.
+"""
 _Figures = TypeVar("_Figures")
 
 
@@ -52,16 +61,22 @@ def page(measured: Measured) -> str:
 
 def _beginning(measured: Measured) -> str:
     facts = [f"- {line}" for line in measured.machine]
-    when = [f"- {part}: {said}" for part, said in measured.when.items()]
+    when = [
+        f"- {part}: {said}; {measured.commits.get(part, 'commit not kept')}"
+        for part, said in measured.when.items()
+    ]
     lines = [
         "# Results of the benches",
         "",
         "Made by `python -m benches.results`; do not edit. Machines differ and are noisy: ratios",
-        "of figures from one run are the result, not the times.",
+        "of figures from one run are the result, not the times. A ratio is the median of the",
+        "rounds' ratios, as what is compared takes turns in each round, if nothing else is said.",
+        "The 95% interval of a median is found by bootstrap over the rounds.",
         "",
         *facts,
         "",
-        "Measured on this machine at these load averages, the benches' own processes among them:",
+        "Measured on this machine at these load averages, the benches' own processes among them,",
+        "in a checkout of these commits:",
         "",
         *when,
     ]
@@ -76,13 +91,15 @@ def _beginning(measured: Measured) -> str:
 
 def _budgets(measured: Measured) -> str:
     table = markdown_table(
-        ["from Python", "budget", "median", "best round", "holds"], verdicts(measured)
+        ["from Python", "budget", "median", "best round, or 95% interval", "holds"],
+        verdicts(measured),
     )
     return f"""## Budgets
 
 The medians are held against the budgets. Where only the best round is within, other work on the
-machine may be the reason. How far a draw's cost grows but for cache misses is told by the
-instructions that [NOTES.md](NOTES.md) counts.
+machine may be the reason. A ratio holds, or does not, where its whole 95% interval says so; else it
+is undecided. How far a draw's cost grows but for cache misses is told by the instructions that
+[NOTES.md](NOTES.md) counts.
 
 {table}"""
 
@@ -106,18 +123,22 @@ def peer_costs(costs: Sequence[CallCost]) -> str:
     for operation in dict.fromkeys(row.operation for row in costs):
         for tasks in sorted({row.tasks for row in costs if row.operation == operation}):
             ours = found[operation, tasks, OURS]
-            cells = [f"{operation}, {tasks:,}", f"{time(ours.least)} to {time(ours.range[1])}"]
+            least, most = ours.range
+            cells = [f"{operation}, {tasks:,}"]
+            cells.append(f"{time(ours.median)} ({time(least)} to {time(most)})")
             for peer in peers:
                 theirs = found.get((operation, tasks, peer))
                 cells.append(
-                    f"{time(theirs.least)} ({ratio(theirs.least / ours.least)})" if theirs else ""
+                    f"{time(theirs.median)} ({ratio(theirs.over(ours).median)})" if theirs else ""
                 )
             rows.append(cells)
     rounds = len(costs[0].seconds.rounds)
-    return f"""The least of {rounds} rounds (for Curricle, least to greatest), a task where a call
+    return f"""The median of {rounds} rounds (for Curricle, least to greatest), a task where a call
 handles many, and how many times Curricle's it is. Curricle's draw hands out the task itself and a
 ticket that counts once; TorchRL's hands out an index, and its update stores a priority without
 statistics. Scores of all tasks: the distribution of draws, after an evaluation for syllabus-rl.
+
+{slower(costs)}
 
 {markdown_table(["operation, tasks", OURS, *peers], rows)}
 
@@ -138,11 +159,12 @@ def throughputs(rows: Sequence[Throughput]) -> str:
     header = ["episodes a second, all workers", *(_workers(count) for count in counts)]
     table = markdown_table([*header, f"Curricle over it, {_workers(counts[-1])}"], lines)
     rounds = len(rows[0].episodes.rounds)
+    feeder = _FEEDER if any(row.peer == SYLLABUS for row in rows) else ""
     return f"""Workers that only reset, step once and report; the median of {rounds} rounds (least
-to greatest), and the median of the rounds' ratios. The sampler of TorchRL lives in one process.
-syllabus-rl counts episodes for their tasks only with `change_task_on_completion=True`, for which an
-episode takes two messages and two tasks; without, it is faster and learns nothing of its tasks.
-
+to greatest), and the ratio. The sampler of TorchRL lives in one process. syllabus-rl counts
+episodes for their tasks only with `change_task_on_completion=True`, for which an episode takes two
+messages and two tasks; without, it is faster and learns nothing of its tasks.
+{feeder}
 {table}
 
 ![Episodes a second against the number of worker processes](pictures/throughput.png)"""
@@ -153,18 +175,17 @@ def training(speeds: Sequence[LoopSpeed]) -> str:
     rows = []
     for speed in speeds:
         cells = [f"{_workers(speed.workers)}, {speed.step_microseconds} µs"]
-        cells.append(f"{speed.steps[OFF].median:,.0f}")
+        cells += [str(len(speed.steps[OFF].rounds)), f"{speed.steps[OFF].median:,.0f}"]
         for arm in (ON, METRICS):
             for figures in (speed.ratio(arm), speed.processor_ratio(arm)):
-                cells.append(f"{figures.median:.3f} ({_range(figures.range)})")
+                cells.append(_with_interval(figures))
         rows.append(cells)
-    header = ["workers, step", "steps a second, off", "on / off", "by processor time"]
+    header = ["workers, step", "rounds", "steps a second, off", "on / off", "by processor time"]
     table = markdown_table([*header, "metrics on / off", "by processor time"], rows)
-    rounds = len(speeds[0].steps[OFF].rounds)
     return f"""`AsyncVectorEnv`, episodes of {EPISODE_STEPS} steps, {TASKS:,} tasks with {LABELS}
-labels, per-label metrics at every {METRICS_EVERY}th episode of a worker. The median ratio of
-{rounds} rounds in which the arms take turns (least to greatest): steps a second by the wall clock,
-and by the processor time of all processes.
+labels, per-label metrics at every {METRICS_EVERY}th episode of a worker. Ratios, with the 95%
+interval of the median, of steps a second by the wall clock, and by the processor time of all
+processes. The whiskers of the picture are the 95% intervals of the medians that are its bars.
 
 {table}
 
@@ -182,14 +203,14 @@ def two_processes(found: TwoProcesses) -> str:
         ("two on one session, a task each", found.one_together, found.one_over_apart),
     ):
         cells = [what, _rate(rate)]
-        cells.append("" if over is None else f"{over.median:.3f} ({_range(over.range)})")
+        cells.append("" if over is None else _with_interval(over))
         rows.append(cells)
-    alone = found.over_alone
     table = markdown_table(["updates, one at a time", "a second, in all", "over two apart"], rows)
-    return f"""The median of {len(found.alone.rounds)} rounds in which they take turns (least to
-greatest), on tasks at random where nothing else is said. Two processes on one session, with half
-of the tasks each, make {alone.median:.2f} times the updates of one alone ({_range(alone.range)}):
-all tasks are under sixteen locks, and what is under a lock goes from core to core.
+    rounds = len(found.alone.rounds)
+    return f"""The median of {rounds} rounds (least to greatest), on tasks at random where nothing
+else is said, and ratios with the 95% interval of the median. Two processes on one session, with
+half of the tasks each, make {_with_interval(found.over_alone)} times the updates of one alone: all
+tasks are under sixteen locks, and what is under a lock goes from core to core.
 
 {table}"""
 
@@ -206,8 +227,7 @@ task where a call handles many. Random tasks come from 100,000 that are asked fo
 def core(costs: Sequence[CoreCost]) -> str:
     """A row for each call, a column a number of tasks."""
     cells = {(f"{row.group}: {row.call}", row.tasks): _core_cell(row) for row in costs}
-    when = sorted(row.measured for row in costs)
-    return f"""By `cargo bench --bench tracker`, {when[0]} to {when[-1]} UTC: median and its 95%
+    return f"""By `cargo bench --bench tracker`, {span(costs)}: median and its 95%
 confidence interval, a task where a call handles many. What contention, reads under a writer,
 growth and scale cost is in [NOTES.md](NOTES.md).
 
@@ -234,12 +254,6 @@ def _core_cell(row: CoreCost) -> str:
     return f"{time(row.median)} ({time(row.low)} to {time(row.high)})"
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; all columns but the first are aligned to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def time(seconds: float) -> str:
     """Three digits, with the unit that they need."""
     for factor, unit in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms")):
@@ -253,8 +267,9 @@ def ratio(value: float) -> str:
     return f"{value:.2g}x" if value < 9.95 else f"{value:,.0f}x"
 
 
-def _range(ends: tuple[float, float]) -> str:
-    return f"{ends[0]:.2f} to {ends[1]:.2f}"
+def _with_interval(figures: Figures) -> str:
+    low, high = figures.interval
+    return f"{figures.median:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _rate(figures: Figures | None) -> str:

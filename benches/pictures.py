@@ -40,7 +40,7 @@ def draw_costs(path: Path, costs: Sequence[CallCost]) -> None:
                 if rows:
                     axes.plot(
                         [row.tasks for row in rows],
-                        [row.seconds.least * 1e6 for row in rows],
+                        [row.seconds.median * 1e6 for row in rows],
                         label=peer,
                         **_line(peer),
                     )
@@ -88,8 +88,9 @@ def draw_training_loop(path: Path, speeds: Sequence[LoopSpeed]) -> None:
             for index, (arm, colour) in enumerate(_ARM_COLOURS.items()):
                 figures = [speed.steps[arm] for speed in found]
                 medians = [each.median for each in figures]
-                below = [each.median - each.range[0] for each in figures]
-                above = [each.range[1] - each.median for each in figures]
+                lows, highs = zip(*(each.interval for each in figures), strict=True)
+                below = [median - low for median, low in zip(medians, lows, strict=True)]
+                above = [high - median for median, high in zip(medians, highs, strict=True)]
                 axes.bar(
                     [place + 0.28 * (index - 1) for place in range(len(found))],
                     medians,
@@ -102,7 +103,7 @@ def draw_training_loop(path: Path, speeds: Sequence[LoopSpeed]) -> None:
             axes.set_xticks(range(len(found)), [f"{speed.workers} workers" for speed in found])
             axes.set_title(f"{microseconds} µs a step")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        panels[0].set_ylabel("steps a second")
+        panels[0].set_ylabel("steps a second: median, its 95% interval")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
         figure.savefig(path, dpi=130)

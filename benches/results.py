@@ -2,21 +2,25 @@
 
 It needs the extra ``peers``, takes about a quarter of an hour, and wants a machine that does
 nothing else. The figures are kept in ``results.json`` beside the page, from which ``--from`` writes
-it anew.
+it anew. Until the last part is measured they are in ``unfinished.json``: a run that is stopped
+leaves there what it has, and the results of the run before stay.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from benches import call_costs, core_costs, machine, training_loop, two_processes
+from benches.core_costs import CoreCost
 from benches.measured import Measured
 from benches.page import page
 from benches.peers import calls, catalogue, throughput
@@ -38,7 +42,7 @@ QUICK: dict[str, Part] = {
     "processes": lambda _: two_processes.measure(2, 0.02),
     "peers": lambda failed: calls.measure((100,), 2, 0.001, failed),
     "workers": lambda failed: throughput.measure((100, 1_000), (1, 2), 1, 0.1, failed),
-    "training": lambda _: training_loop.measure((2,), (1, 10), 2, 0.05),
+    "training": lambda _: training_loop.measure((2,), {1: 2, 10: 3}, 0.05),
 }
 
 app = typer.Typer(add_completion=False)
@@ -58,29 +62,70 @@ def main(
     ] = Path(__file__).parent,
 ) -> None:
     """Measures, and writes the page with its pictures."""
-    out.mkdir(parents=True, exist_ok=True)
-    if source is None:
-        measured = measure(QUICK if quick else FULL, out / "results.json")
-    else:
-        measured = Measured.load(source)
+    _make(out)
+    measured = _run(quick, out) if source is None else _load(source)
     write_page(out, measured)
     _say(f"wrote {out / 'RESULTS.md'}")
     if measured.failed:
         raise typer.Exit(1)
 
 
-def measure(parts: dict[str, Part], kept: Path) -> Measured:
+def _make(out: Path) -> None:
+    """The folder, or the end: what cannot be written is not to be measured first."""
+    try:
+        (out / "pictures").mkdir(parents=True, exist_ok=True)
+        for folder in (out, out / "pictures"):
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        _say(f"cannot write to {out} ({error.strerror}); --out names another folder")
+        raise typer.Exit(2) from None
+
+
+def _load(source: Path) -> Measured:
+    try:
+        return Measured.load(source)
+    except OSError as error:
+        fault = error.strerror
+    except ValidationError as error:
+        first = error.errors()[0]
+        fault = ": ".join([*map(str, first["loc"][:1]), first["msg"]])
+    _say(f"no results in {source} ({fault}); without --from they are measured anew")
+    raise typer.Exit(2)
+
+
+def _run(quick: bool, out: Path) -> Measured:
+    """Measures all; where it is stopped, what it has is kept."""
+    parts, left = (QUICK, []) if quick else (FULL, core_costs.read(core_costs.folder()))
+    unfinished = out / "unfinished.json"
+    unfinished.unlink(missing_ok=True)
+    try:
+        measured = measure(parts, unfinished, left)
+    except KeyboardInterrupt:
+        kept = f"--from {unfinished} writes a page of it" if unfinished.exists() else "nothing yet"
+        _say(f"stopped; of what was measured: {kept}")
+        raise typer.Exit(130) from None
+    unfinished.replace(out / "results.json")
+    return measured
+
+
+def measure(parts: dict[str, Part], kept: Path, left: Sequence[CoreCost] = ()) -> Measured:
     """Measures part by part; what fails is noted and the others go on.
 
     Args:
         parts: by name, what gives the figures.
         kept: where the figures are written after each part.
+        left: what an earlier run of the core's bench left, which is not measured again.
     """
-    measured = Measured(machine.describe(), catalogue.missing())
+    measured = Measured(machine.describe(), catalogue.missing(), core=list(left))
+    if left:
+        parts = {name: part for name, part in parts.items() if name != "core"}
+        measured.when["core"] = f"{core_costs.span(left)}, left by `cargo bench`; load not known"
+        measured.commits["core"] = "commit not known"
     for name, why in measured.missing.items():
         _say(f"without {name}, which cannot be imported: {why}")
     for name, part in parts.items():
         began, before = datetime.now(UTC), machine.load()
+        measured.commits[name] = machine.commit()
         _say(f"measuring {name} ({began:%H:%M} UTC, load average {before})")
         try:
             setattr(measured, name, part(measured.failed))

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from benches.interrupts import held_interrupts
 from benches.timing import Figures
 from curricle import Rules, Session
 
@@ -98,14 +99,17 @@ def _updaters(name: str) -> Iterator[list[Connection]]:
         _CONTEXT.Process(target=_serve, args=(pair[1], name, number), daemon=True)
         for number, pair in enumerate(pairs)
     ]
-    for process in processes:
-        process.start()
     pipes = [pair[0] for pair in pairs]
-    yield pipes
-    for pipe in pipes:
-        pipe.send(None)
-    for process in processes:
-        process.join(_PATIENCE)
+    try:
+        with held_interrupts():
+            for process in processes:
+                process.start()
+        yield pipes
+    finally:
+        for pipe in pipes:
+            pipe.send(None)
+        for process in processes:
+            process.join(_PATIENCE)
 
 
 def _updates_a_second(pipes: list[Connection], where: str, seconds: float) -> float:
@@ -155,5 +159,5 @@ if __name__ == "__main__":
         "a task each, together over apart": found.one_over_apart,
     }
     for what, over in ratios.items():
-        least, most = over.range
-        print(f"{what}: {over.median:.2f} ({least:.2f} to {most:.2f})")
+        low, high = over.interval
+        print(f"{what}: {over.median:.2f} (95% {low:.2f} to {high:.2f})")

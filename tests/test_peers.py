@@ -46,4 +46,4 @@ def test_workers_play_with_every_peer():
     rows = throughput.measure(sizes=(8,), workers=(2,), rounds=1, round_seconds=0.05)
     assert {row.workers for row in rows} == {2}
     assert {row.peer for row in rows} >= {"no curriculum", "Curricle", ManagedDictPeer.name}
-    assert all(row.episodes.least > 0 for row in rows)
+    assert all(row.episodes.range[0] > 0 for row in rows)

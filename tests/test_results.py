@@ -2,12 +2,16 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benches import core_costs, results
+from benches import core_costs, machine, results
 from benches.budgets import verdicts
 from benches.call_costs import CallFigures
 from benches.core_costs import CoreCost
@@ -21,6 +25,7 @@ from benches.timing import Figures
 from benches.training_loop import METRICS, OFF, ON, LoopSpeed
 from benches.two_processes import TwoProcesses
 
+ROOT = Path(__file__).parents[1]
 MICROSECOND = 1e-6
 PNG = b"\x89PNG"
 
@@ -33,7 +38,8 @@ def given():
     """Figures with a ratio of 25 in a draw, and some within and some beyond their budgets."""
     return Measured(
         machine=["a machine"],
-        when={"calls": "yesterday"},
+        when={"calls": "yesterday", "peers": "long ago"},
+        commits={"calls": "commit abc1234 with changes"},
         failed={"core": "FileNotFoundError: no cargo"},
         missing={"torchrl": "ImportError: not there"},
         calls=[
@@ -87,14 +93,83 @@ def test_the_page_says_what_was_measured_and_what_was_not():
     text = page(given())
     for said in (
         "- a machine",
-        "- calls: yesterday",
+        "- calls: yesterday; commit abc1234 with changes",
+        "- peers: long ago; commit not kept",
         "- torchrl: ImportError: not there",
-        "| draw, 1,000 | 2 µs to 4 µs | 50 µs (25x) |",
+        "| draw, 1,000 | 3 µs (2 µs to 4 µs) | 75 µs (25x) |",
         "| syllabus-rl, 100 tasks | 2,000 (2,000 to 2,000) | 2,000 (2,000 to 2,000) | 150x |",
-        "| 2 workers, 10 µs | 100 | 0.975 (0.97 to 0.98) |",
+        "| 2 workers, 10 µs | 2 | 100 | 0.975 (0.970 to 0.980) |",
         "Not measured. FileNotFoundError: no cargo",
     ):
         assert said in text
+
+
+def ratios_of(rounds):
+    """A training loop whose rounds have these ratios of on to off."""
+    steps = {OFF: [100.0] * len(rounds), ON: [100 * ratio for ratio in rounds]}
+    figures = {arm: Figures(rates) for arm, rates in steps.items()}
+    return Measured(["a machine"], training=[LoopSpeed(2, 10, figures, figures)])
+
+
+@pytest.mark.parametrize(
+    ("middle", "spread", "holds"),
+    [
+        (1.0, 0.02, "yes"),
+        (0.98, 0.02, "**no**"),
+        (0.98, 0.3, "undecided"),
+        (1.0, 0.3, "undecided"),
+    ],
+)
+def test_a_ratio_is_judged_by_its_interval(middle, spread, holds):
+    rounds = middle + spread * np.linspace(-1, 1, 101)
+    found = {each.operation: each for each in verdicts(ratios_of(rounds.tolist()))}
+    verdict = found["training loop, steps of 10 µs, 2 workers: on / off"]
+    assert (verdict.median, verdict.holds) == (f"{middle:.3f}", holds)
+    assert verdict.beside == "{:.3f} to {:.3f}".format(*Figures(rounds.tolist()).interval)
+
+
+@pytest.mark.parametrize(("rounds", "ratios"), [(21, 200), (301, 40)])
+def test_the_interval_of_a_median_has_it_in_95_of_100(rounds, ratios):
+    samples = np.random.default_rng(0).lognormal(0.0, 0.2, (ratios, rounds))
+    intervals = np.array([Figures(sample.tolist()).interval for sample in samples])
+    within = (intervals[:, 0] <= 1.0) & (intervals[:, 1] >= 1.0)
+    assert within.mean() >= 0.9
+    # The ranks between which a binomial of as many halves is in 95 of 100 cases.
+    ranks = 0.5 + np.array([-0.98, 0.98]) / rounds**0.5
+    widths = np.ptp(np.quantile(samples, ranks, axis=1), axis=0)
+    assert np.ptp(intervals, axis=1).mean() == pytest.approx(widths.mean(), rel=0.1)
+    assert Figures(samples[0].tolist()).interval == tuple(intervals[0])
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios_wherever_it_is_said():
+    # Of the medians it would be 2 in one order, and of the least 3.
+    ours, theirs = [1e5, 3e5, 2e5], [1e5, 1e3, 5e4]
+    measured = Measured(
+        ["a machine"],
+        workers=[
+            Throughput("Curricle", 100, 4, Figures(ours)),
+            Throughput("syllabus-rl", 100, 4, Figures(theirs)),
+        ],
+        peers=[
+            CallCost("Curricle", "draw", 100, Figures(theirs)),
+            CallCost("syllabus-rl", "draw", 100, Figures(ours)),
+        ],
+    )
+    said = page(measured)
+    assert "the same over syllabus-rl's, 4 workers, 100 tasks | >= 100x | 4x | 1x to 300x" in said
+    assert "| syllabus-rl, 100 tasks | 50,000 (1,000 to 100,000) | 4x |" in said
+    assert "(4x) |" in said.partition("operation, tasks |")[2].partition("\n\n")[0]
+
+
+def test_the_page_says_where_curricle_is_slower():
+    measured = given()
+    assert "No call of Curricle took longer" in page(measured)
+    faster = CallCost("NumPy in shared memory, lock", "score all tasks", 100, Figures([1e-6] * 2))
+    measured.peers.append(faster)
+    said = page(measured)
+    assert "- score all tasks, beside NumPy in shared memory, lock: 0.38x at 100 tasks. " in said
+    assert "sleeps 0.01 s" in said
+    assert "No call of Curricle took longer" not in said
 
 
 def test_the_page_is_written_anew_from_kept_figures(tmp_path):
@@ -112,6 +187,117 @@ def test_the_page_is_written_anew_from_kept_figures(tmp_path):
     for picture in ("costs", "throughput", "training_loop"):
         assert (out / "pictures" / f"{picture}.png").read_bytes().startswith(PNG)
         assert f"(pictures/{picture}.png)" in text
+
+
+def run_results(*arguments):
+    """The command as a user gives it."""
+    command = [sys.executable, "-m", "benches.results", *map(str, arguments)]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "No such file or directory"),
+        ('{"machine": ["a mach', "Invalid JSON"),
+        ('{"name": "something else"}', "machine: Field required"),
+        ('{"machine": ["a machine"], "scores": []}', "scores: "),
+    ],
+    ids=["missing", "broken", "foreign", "more"],
+)
+def test_a_file_without_results_is_named_in_one_line(tmp_path, content, fault):
+    source = tmp_path / "kept.json"
+    if content is not None:
+        source.write_text(content)
+    with run_results("--from", source, "--out", tmp_path / "out") as ran:
+        said = ran.communicate()[1]
+    assert ran.returncode == 2
+    assert said.startswith(f"no results in {source} ({fault}")
+    assert said.endswith("without --from they are measured anew\n")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("out", ["/proc", "a file/results"])
+def test_a_folder_that_cannot_be_written_is_refused_before_measuring(tmp_path, out):
+    (tmp_path / "a file").write_text("")
+    with run_results("--quick", "--out", tmp_path / out) as ran:
+        said = ran.communicate()[1]
+    assert ran.returncode == 2
+    assert said.startswith(f"cannot write to {tmp_path / out} (")
+    assert said.endswith("--out names another folder\n")
+    assert said.count("\n") == 1
+
+
+def test_a_run_that_is_stopped_keeps_what_it_has_and_the_results_of_before(tmp_path):
+    kept = tmp_path / "results.json"
+    given().save(kept)
+    with run_results("--quick", "--out", tmp_path) as ran:
+        for line in ran.stderr:
+            if "measuring peers" in line:
+                ran.send_signal(signal.SIGINT)
+                break
+        rest = ran.stderr.read()
+    unfinished = tmp_path / "unfinished.json"
+    last = f"stopped; of what was measured: --from {unfinished} writes a page of it"
+    assert (ran.returncode, rest.splitlines()[-1]) == (130, last)
+    assert "Traceback" not in rest
+    assert Measured.load(kept) == given()
+    found = Measured.load(unfinished)
+    assert found.processes is not None
+    assert not found.peers
+    assert found.commits.keys() == found.when.keys() == {"calls", "processes"}
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A git repository with a commit of one file, and what gives git's answers in it."""
+
+    def git(*arguments):
+        author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        command = ["git", *author, *arguments]
+        ran = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+        return ran.stdout.strip()
+
+    git("init", "-q")
+    (tmp_path / "benches").mkdir()
+    for name in ("code.py", "benches/RESULTS.md", "benches/results.json"):
+        (tmp_path / name).write_text("as committed")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    return tmp_path, git("rev-parse", "--short", "HEAD")
+
+
+def test_a_commit_says_whether_the_code_is_changed(repository):
+    folder, commit = repository
+    assert machine.commit(folder) == f"commit {commit}"
+    (folder / "benches" / "results.json").write_text("of this run")
+    (folder / "benches" / "RESULTS.md").write_text("of this run")
+    assert machine.commit(folder) == f"commit {commit}"
+    (folder / "code.py").write_text("changed")
+    assert machine.commit(folder) == f"commit {commit} with changes"
+
+
+def test_a_copy_has_no_commit_even_within_a_repository(repository):
+    folder, _ = repository
+    assert machine.commit(folder / "benches") == "no repository"
+
+
+def test_what_criterion_left_is_not_said_to_be_measured_now(tmp_path):
+    left = [
+        CoreCost("draw", "draw", tasks, 1e-7, 0.9e-7, 1.1e-7, f"2026-01-01 00:0{minute}")
+        for tasks, minute in ((1_000, 5), (100, 3))
+    ]
+
+    def costs(failed):
+        return given().peers
+
+    measured = results.measure({"peers": costs}, tmp_path / "results.json", left)
+    assert measured.core == left
+    when = "2026-01-01 00:03 to 2026-01-01 00:05 UTC, left by `cargo bench`; load not known"
+    assert f"- core: {when}; commit not known\n" in page(measured)
+    assert f"- peers: {measured.when['peers']}; {machine.commit()}" in page(measured)
 
 
 def test_a_short_run_makes_a_page(tmp_path, capsys):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from benches.peers.base import Peer
 from benches.peers.catalogue import installed, noted
-from benches.timing import ROUND_SECONDS, ROUNDS, Figures, cost
+from benches.timing import ROUND_SECONDS, ROUNDS, Figures, calls_a_round, seconds
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 
@@ -22,13 +24,19 @@ class CallCost:
     seconds: Figures
 
 
+class _Operation(NamedTuple):
+    call: Callable[[], Any]
+    tasks_a_call: int
+    calls_a_round: int
+
+
 def measure(
     sizes: Sequence[int] = SIZES,
     rounds: int = ROUNDS,
     round_seconds: float = ROUND_SECONDS,
     failed: dict[str, str] | None = None,
 ) -> list[CallCost]:
-    """The costs of all operations of the peers that are installed.
+    """The costs of all operations; in each round of one, the peers that are installed take turns.
 
     Args:
         sizes: numbers of tasks.
@@ -38,10 +46,9 @@ def measure(
     """
     costs = []
     for tasks in sizes:
-        for kind in installed():
-            if tasks <= kind.largest and not _measured_by_another(kind):
-                with noted(kind, tasks, failed):
-                    costs += _measure_peer(kind, tasks, rounds, round_seconds)
+        kinds = [kind for kind in installed() if not _measured_by_another(kind)]
+        fitting = [kind for kind in kinds if tasks <= kind.largest]
+        costs += _measure_size(fitting, tasks, rounds, round_seconds, failed)
     return costs
 
 
@@ -50,20 +57,44 @@ def _measured_by_another(kind: type[Peer]) -> bool:
     return any(base in installed() for base in kind.__mro__[1:])
 
 
-def _measure_peer(
-    kind: type[Peer], tasks: int, rounds: int, round_seconds: float
+def _measure_size(
+    kinds: Sequence[type[Peer]],
+    tasks: int,
+    rounds: int,
+    round_seconds: float,
+    failed: dict[str, str] | None,
 ) -> list[CallCost]:
-    peer = kind(tasks)
-    try:
-        peer.warm_up()
-        costs = []
-        for operation, (call, handled) in peer.operations().items():
-            took = cost(call, rounds, round_seconds)
-            each = Figures([seconds / handled for seconds in took.rounds])
-            costs.append(CallCost(peer.name, operation, tasks, each))
-        return costs
-    finally:
-        peer.close()
+    ready: dict[type[Peer], dict[str, _Operation]] = {}
+    found: dict[tuple[type[Peer], str], list[float]] = {}
+    with ExitStack() as peers:
+        for kind in kinds:
+            with noted(kind, tasks, failed):
+                peer = kind(tasks)
+                peers.callback(peer.close)
+                ready[kind] = _operations(peer, round_seconds)
+        for name in dict.fromkeys(name for operations in ready.values() for name in operations):
+            for _ in range(rounds):
+                for kind in [kind for kind in ready if name in ready[kind]]:
+                    operations = ready.pop(kind)
+                    with noted(kind, tasks, failed):
+                        call, handled, calls = operations[name]
+                        took = seconds(call, calls) / (calls * handled)
+                        found.setdefault((kind, name), []).append(took)
+                        # One that failed does not come back.
+                        ready[kind] = operations
+    return [
+        CallCost(kind.name, name, tasks, Figures(each))
+        for (kind, name), each in found.items()
+        if kind in ready
+    ]
+
+
+def _operations(peer: Peer, round_seconds: float) -> dict[str, _Operation]:
+    peer.warm_up()
+    return {
+        name: _Operation(call, handled, calls_a_round(call, round_seconds))
+        for name, (call, handled) in peer.operations().items()
+    }
 
 
 if __name__ == "__main__":

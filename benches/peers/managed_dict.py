@@ -7,6 +7,7 @@ import multiprocessing
 import numpy as np
 from numpy.typing import NDArray
 
+from benches.interrupts import held_interrupts
 from benches.peers.plain import PlainPeer, averaged, distribution
 
 
@@ -21,7 +22,8 @@ class ManagedDictPeer(PlainPeer):
 
     def __init__(self, tasks: int) -> None:
         super().__init__(tasks)
-        self._manager = multiprocessing.get_context("fork").Manager()
+        with held_interrupts():
+            self._manager = multiprocessing.get_context("fork").Manager()
         self._stats = self._manager.dict(dict.fromkeys(range(tasks), (0.0, 0.0, 0)))
         self._lock = self._manager.Lock()
 

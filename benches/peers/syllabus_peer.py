@@ -7,6 +7,7 @@ mostly uses a distribution that is there.
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import gymnasium as gym
@@ -54,7 +55,10 @@ class SyllabusPeer(Peer):
         return self._curriculum._sample_distribution()
 
     def share(self) -> None:
+        # It takes Ctrl-C for itself, and would end the benches as if they were done.
+        on_interrupt = signal.getsignal(signal.SIGINT)
         self._shared = make_multiprocessing_curriculum(self._curriculum)
+        signal.signal(signal.SIGINT, on_interrupt)
 
     def wrap(self, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
         return GymnasiumSyncWrapper(

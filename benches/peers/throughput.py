@@ -16,14 +16,15 @@ from typing import Any
 import gymnasium as gym
 
 from benches.idle_env import Idle
+from benches.interrupts import held_interrupts
 from benches.peers.base import Peer
 from benches.peers.catalogue import installed, noted
 from benches.timing import Figures
 
 SIZES = (100, 10_000)
 WORKERS = (1, 2, 4)
-ROUNDS = 3
-ROUND_SECONDS = 1.5
+ROUNDS = 7
+ROUND_SECONDS = 1.2
 NO_CURRICULUM = "no curriculum"
 
 # What users of Gymnasium's vector environments get on Linux; imports are not made again.
@@ -49,6 +50,8 @@ def measure(
     failed: dict[str, str] | None = None,
 ) -> list[Throughput]:
     """Peers take turns in each round, so that a busy minute does not fall on one of them.
+
+    By default it takes about six minutes.
 
     Args:
         sizes: numbers of tasks.
@@ -76,15 +79,15 @@ def _episodes_a_second(peer: Peer | None, workers: int, seconds: float) -> float
     """The workers' rates in the same span of time, summed; ends the peer."""
     start = _CONTEXT.Barrier(workers)
     receiver, sender = _CONTEXT.Pipe(duplex=False)
+    processes = [
+        _CONTEXT.Process(target=_play, args=(peer, start, seconds, sender)) for _ in range(workers)
+    ]
     try:
-        if peer is not None:
-            peer.share()
-        processes = [
-            _CONTEXT.Process(target=_play, args=(peer, start, seconds, sender))
-            for _ in range(workers)
-        ]
-        for process in processes:
-            process.start()
+        with held_interrupts():
+            if peer is not None:
+                peer.share()
+            for process in processes:
+                process.start()
         rates = [_next_rate(receiver) for _ in processes]
         for process in processes:
             while process.is_alive():
@@ -94,6 +97,11 @@ def _episodes_a_second(peer: Peer | None, workers: int, seconds: float) -> float
                 process.join(0.05)
         return sum(rates)
     finally:
+        # Of a run that was stopped: its workers would wait for each other, or for a task.
+        for process in processes:
+            if process.pid is not None:
+                process.kill()
+                process.join()
         if peer is not None:
             peer.close()
 
