@@ -18,6 +18,7 @@ from curricle import (
 from curricle._core import Session
 from curricle.backends import LocalMemoryBackend
 from curricle.errors import SessionError
+from curricle.looking import look_into
 from score_histories import shares
 from session_workers import LIMIT, Worker, close_session, files_of, open_session
 from test_backends import DictBackend
@@ -191,3 +192,19 @@ class TestLooking:
             Curriculum(4, LearningProgressConfig(), session=name),
         ):
             assert not look.live
+
+    def test_a_name_that_no_session_has_names_those_that_come_close(self):
+        name = f"test-{secrets.token_hex(8)}"
+        with Curriculum(4, LearningProgressConfig(), session=name):
+            assert len(look_into(name)) == 4
+            with pytest.raises(SessionError, match=f"no session '{name}x'.* mean '{name}'"):
+                look_into(f"{name}x")
+        with pytest.raises(SessionError, match="curricle ls"):
+            look_into("\N{SNOWMAN}")
+
+    def test_a_file_is_looked_into_by_its_path(self, tmp_path):
+        path = tmp_path / "run.session"
+        with Curriculum(4, LearningProgressConfig(), path=str(path)):
+            pass
+        look = look_into(str(path))
+        assert (len(look), look.live) == (4, False)

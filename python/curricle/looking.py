@@ -1,0 +1,29 @@
+"""Looking into a session that other processes work on."""
+
+from __future__ import annotations
+
+import difflib
+import os
+
+from curricle._core import Session, list_sessions
+from curricle.errors import SessionError
+
+
+def look_into(session: str) -> Session:
+    """A session for reading; whoever looks is none of its processes and disturbs none.
+
+    Args:
+        session: name of a session of this machine, or the path of its file (with a ``/`` in it).
+
+    Raises:
+        SessionError: there is no such session, with the names that come close, or it is another
+            user's or damaged.
+    """
+    if os.sep in session:
+        return Session(path=session, mode="read-only")
+    known = [facts["name"] for facts in list_sessions()]
+    if session in known:
+        return Session(name=session, mode="read-only")
+    close = difflib.get_close_matches(session, known, n=3)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "curricle ls lists them"
+    raise SessionError(f"there is no session {session!r} on this machine; {hint}")
