@@ -19,9 +19,11 @@ from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.core_backed import CoreBackend
 from curricle.config import SessionConfig
 from curricle.explanation import explain
+from curricle.extras import need_extra
 from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
 from curricle.metrics import session_metrics
+from curricle.notebook import curriculum_html, curriculum_line
 from curricle.opening import (
     agree_on_seed,
     agree_on_size,
@@ -33,8 +35,11 @@ from curricle.opening import (
 from curricle.pool import Pool
 from curricle.tasks import CurriculumTask
 from curricle.tracker import TaskTracker
+from curricle.waiting import waiting
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from curricle.envs import CurriculumEnv
 
 Tasks = int | Sequence[Any] | Mapping[str, Any] | TaskGenerator
@@ -417,6 +422,39 @@ class Curriculum:
         """
         return explain(self._tracker, task_id)
 
+    def plot_labels(self, max_labels: int = 20) -> Figure:
+        """A picture of the labels now: share of draws, mean score, mean learning progress.
+
+        Shares are those of `probabilities`, each beside the label's share of the tasks; scores and
+        learning progress are means over the live tasks. Needs the extra ``curricle[plots]``.
+
+        Args:
+            max_labels: labels with a bar of their own, those drawn most, >= 1; the others share
+                one.
+
+        Returns:
+            A `matplotlib.figure.Figure`, which a notebook shows; ``savefig`` writes it.
+        """
+        checks.integer(max_labels, "max_labels", 1, checks.MAX_ID)
+        need_extra("plot_labels", "plots", "matplotlib")
+        from curricle.curriculum_plots import labels_picture
+
+        return labels_picture(self._tracker, max_labels)
+
+    def plot_progress(self) -> Figure:
+        """A picture of the tasks now: learning progress against mean reward, and who is drawn.
+
+        To the right, what share of the draws the most drawn tasks get. Needs the extra
+        ``curricle[plots]``.
+
+        Returns:
+            A `matplotlib.figure.Figure`, which a notebook shows; ``savefig`` writes it.
+        """
+        need_extra("plot_progress", "plots", "matplotlib")
+        from curricle.curriculum_plots import progress_picture
+
+        return progress_picture(self._tracker)
+
     def metrics(self) -> dict[str, float]:
         """Flat metrics of the whole session (``env_curriculum/...``), all Python floats."""
         return session_metrics(self._tracker)
@@ -476,7 +514,8 @@ class Curriculum:
         The next draw looks at the pool, here as in the session that loads the checkpoint, so
         that the two go on alike.
         """
-        size = self._tracker.save(path)
+        with waiting("saving", len(self._tracker)):
+            size = self._tracker.save(path)
         self._since = self._every
         return size
 
@@ -496,12 +535,19 @@ class Curriculum:
         Warns:
             RuntimeWarning: the checkpoint was saved under other rules.
         """
-        self._pool.load(path)
+        with waiting("loading", self._tracker.max_memory_tasks):
+            self._pool.load(path)
         self._since = self._every
 
     def close(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""
         self._tracker.cleanup_shared_memory()
+
+    def __repr__(self) -> str:
+        return curriculum_line(self._tracker, type(self._algorithm.hypers).__name__)
+
+    def _repr_html_(self) -> str:
+        return curriculum_html(self._tracker, type(self._algorithm.hypers).__name__)
 
     def __enter__(self) -> Self:
         return self

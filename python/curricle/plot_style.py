@@ -30,6 +30,7 @@ def new_figure(
     size: tuple[float, float] = (10, 5.6),
     heights: Sequence[float] = (1.0,),
     columns: int = 1,
+    kind: type[Figure] = Figure,
 ) -> tuple[Figure, list[Axes]]:
     """A figure with rows of axes.
 
@@ -37,12 +38,13 @@ def new_figure(
         size: width and height in inches.
         heights: relative heights of the rows, from top to bottom.
         columns: axes side by side in each row.
+        kind: class of the figure.
 
     Returns:
         The figure, and the axes row by row.
     """
     # Not pyplot: it would keep the figure and look for a display.
-    figure = Figure(figsize=size, layout="constrained")
+    figure = kind(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     places = [(row, column) for row in range(len(heights)) for column in range(columns)]

@@ -18,6 +18,7 @@ from curricle.errors import CheckpointError
 from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
 from curricle.tracker import TaskTracker
+from curricle.waiting import counted, waiting
 
 # Any number: sets the streams of ids apart from the streams of draws.
 _IDS = 0x9C6E_31B5_0D47_A2F3
@@ -67,9 +68,11 @@ class Pool:
         if tracker.totals()["created"] >= self.size:
             return
         if isinstance(self.generator, FixedTasks):
-            tracker.track_many(np.arange(self.size), self.generator.labels())
+            labels = self.generator.labels()
+            with waiting("creating", self.size):
+                tracker.track_many(np.arange(self.size), labels)
             return
-        for task_id in self._first_ids(tracker):
+        for task_id in counted(self._first_ids(tracker), "creating", self.size):
             tracker.track_task_creation(task_id, label=self.generator.task(task_id).get_label())
 
     def load(self, path: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -14,6 +13,7 @@ from curricle.algorithms.custom import CustomConfig
 from curricle.algorithms.parameters import TaskParameters, places, scaled
 from curricle.algorithms.score_changes import OpenStep, last_surprise
 from curricle.config import Count, Share
+from curricle.extras import need_extra
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -62,11 +62,7 @@ class AlpGmmConfig(CustomConfig):
     @model_validator(mode="after")
     def _with_scikit_learn(self) -> Self:
         # Imported at the first fit only, as it takes a second.
-        if importlib.util.find_spec("sklearn") is None:
-            raise ModuleNotFoundError(
-                "AlpGmmConfig needs scikit-learn; install it with: pip install 'curricle[alp-gmm]'",
-                name="sklearn",
-            )
+        need_extra("AlpGmmConfig", "alp-gmm", "sklearn", "scikit-learn")
         return self
 
     @model_validator(mode="after")

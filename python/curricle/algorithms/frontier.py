@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -13,6 +12,7 @@ from pydantic import model_validator
 from curricle._core import Rules
 from curricle.algorithms.parameters import TaskParameters, places, scaled
 from curricle.config import Count, NoiseAwareConfig
+from curricle.extras import need_extra
 
 # Weight of a failing task all of whose neighbours are being learned, on the scale of LP.
 _LARGEST = 0.1
@@ -77,11 +77,7 @@ class FrontierConfig(NoiseAwareConfig):
 
     @model_validator(mode="after")
     def _with_scipy(self) -> Self:
-        if importlib.util.find_spec("scipy") is None:
-            raise ModuleNotFoundError(
-                "FrontierConfig needs scipy; install it with: pip install 'curricle[frontier]'",
-                name="scipy",
-            )
+        need_extra("FrontierConfig", "frontier", "scipy")
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from typing import Any
 from curricle.errors import UnknownTaskError
 from curricle.generators.base import TaskGenerator
 from curricle.tasks import CurriculumTask
+from curricle.waiting import counted
 
 
 class FixedTasks(TaskGenerator):
@@ -26,6 +27,7 @@ class FixedTasks(TaskGenerator):
         super().__init__()
         self._configs: Sequence[Any]
         self._labels: list[str] | None = None
+        self._all_labels: list[str | None] | None = None
         if isinstance(tasks, bool | str | bytes):
             raise TypeError(f"tasks={tasks!r} is no number of tasks and no collection of them")
         if isinstance(tasks, int):
@@ -57,7 +59,11 @@ class FixedTasks(TaskGenerator):
         """Labels by task id, ``None`` where no task can have one."""
         if isinstance(self._configs, range):
             return None
-        return [self.task(task_id).get_label() for task_id in range(len(self))]
+        # Asked for several times while a session is opened.
+        if self._all_labels is None:
+            ids = counted(range(len(self)), "reading the labels of", len(self))
+            self._all_labels = [self.task(task_id).get_label() for task_id in ids]
+        return self._all_labels
 
     def get_task(self, task_id: int) -> Any:
         """The configuration of a task; `UnknownTaskError` for an id beyond the last."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from curricle.extras import need_extra
 from curricle.loggers.base import MAX_LABELS, CurriculumLogger
 
 if TYPE_CHECKING:
@@ -64,16 +65,11 @@ class TensorBoardLogger(CurriculumLogger):
 
 class _EventFile:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        try:
-            from tensorboard.compat.proto.event_pb2 import Event
-            from tensorboard.compat.proto.summary_pb2 import Summary
-            from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "TensorBoardLogger with a folder needs tensorboard; install it with: "
-                "pip install 'curricle[tensorboard]'",
-                name="tensorboard",
-            ) from error
+        need_extra("TensorBoardLogger with a folder", "tensorboard", "tensorboard")
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
         self._event, self._summary = Event, Summary
         self._file = EventFileWriter(os.fspath(folder))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from curricle.extras import need_extra
 from curricle.loggers.base import MAX_LABELS, CurriculumLogger
 
 if TYPE_CHECKING:
@@ -39,12 +40,9 @@ class WandbLogger(CurriculumLogger):
 
 
 def _present_run() -> Any:
-    try:
-        import wandb
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "WandbLogger needs wandb; install it with: pip install 'curricle[wandb]'", name="wandb"
-        ) from error
+    need_extra("WandbLogger", "wandb", "wandb")
+    import wandb
+
     if wandb.run is None:
         raise RuntimeError("there is no run of wandb: call wandb.init first, or give run=")
     return wandb.run

@@ -222,6 +222,20 @@ impl Session {
         })
     }
 
+    fn __repr__(&self) -> String {
+        let table = self.core.table();
+        let place = match table.segment().place() {
+            Place::Name(name) => format!("name={name:?}"),
+            Place::Path(path) => format!("path={path:?}"),
+            Place::Local => "of this process".to_owned(),
+        };
+        if self.core.is_closed() {
+            return format!("Session({place}, closed)");
+        }
+        let (tasks, capacity) = (table.len(), table.layout.shape.capacity);
+        format!("Session({place}, {tasks} of {capacity} tasks)")
+    }
+
     fn __len__(&self) -> PyResult<usize> {
         Ok(self.opened()?.table().len())
     }

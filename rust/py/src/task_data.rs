@@ -338,6 +338,17 @@ impl TaskData {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         show("TaskData", &self.as_dict(py)?)
     }
+
+    /// A table for notebooks: one row a field.
+    fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
+        let escape = py.import("html")?.getattr("escape")?;
+        let mut rows = String::new();
+        for (key, value) in self.as_dict(py)? {
+            let value: String = escape.call1((value.repr()?,))?.extract()?;
+            rows.push_str(&format!("<tr><th>{key}</th><td>{value}</td></tr>"));
+        }
+        Ok(format!("<table>{rows}</table>"))
+    }
 }
 
 /// What ``__reduce__`` returns for a class that is built from positional and keyword arguments.
