@@ -18,6 +18,7 @@ except ModuleNotFoundError as error:
 
 from curricle.cli_errors import one_line_errors
 from curricle.cli_recipe import recipe_app
+from curricle.cli_report import report
 from curricle.compat.conversion import convert
 from curricle.training.settings import TaskSet
 
@@ -34,6 +35,7 @@ app.add_typer(train_app, name="train")
 train_app.command("mettagrid-assembly-lines")(mettagrid_assembly_lines)
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(recipe_app, name="recipe")
+app.command("report")(report)
 
 
 @app.callback()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def _warn_of_hashes(state: State) -> None:
 
 
 def _to_json(source: Path, target: Path) -> int:
-    backend = _opened(source)
+    backend = open_checkpoint(source)
     state = read_state(backend)
     state["max_memory_tasks"] = max(len(state["task_memory"]), 1)
     unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
@@ -107,10 +107,14 @@ def _to_json(source: Path, target: Path) -> int:
     return len(state["task_memory"])
 
 
-def _opened(source: Path) -> LocalMemoryBackend:
-    """A table with the tasks of a checkpoint, which does not say how large it has to be."""
+def open_checkpoint(source: Path, columns: Sequence[str] = ()) -> LocalMemoryBackend:
+    """A table with the tasks of a checkpoint, which does not say how large it has to be.
+
+    Raises:
+        CheckpointError: the file is damaged, of another version or with other columns.
+    """
     room = source.stat().st_size // _LEAST_BYTES + 1
-    backend = LocalMemoryBackend(room, max_labels=min(room, MAX_LABELS))
+    backend = LocalMemoryBackend(room, columns=columns, max_labels=min(room, MAX_LABELS))
     with warnings.catch_warnings():
         # Numbers are read here, whatever rules they follow.
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -4,6 +4,9 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
+
+_MEASURES = ("seconds", "score_sum", "lp", "success")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,31 @@ def curve_points(
     ]
 
 
+def read_curve(path: Path) -> list[CurvePoint]:
+    """Reads what `write_curve` wrote.
+
+    Raises:
+        ValueError: a row that is no point; the message names file and line.
+    """
+    kinds = {"label": str} | dict.fromkeys(_MEASURES, float)
+    points = []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        for row in rows:
+            try:
+                values: dict[str, Any] = {
+                    field.name: kinds.get(field.name, int)(row[field.name])
+                    for field in fields(CurvePoint)
+                }
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{path}, line {rows.line_num}, is no point: {error}") from error
+            points.append(CurvePoint(**values))
+    return points
+
+
 def write_curve(path: Path, points: Sequence[CurvePoint]) -> None:
     """Writes the points as CSV, one row a point."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(CurvePoint)])
         writer.writeheader()
         writer.writerows(asdict(point) for point in points)
