@@ -84,12 +84,12 @@ def _histories(folder: Path) -> dict[Path, Kind]:
 def _kind(file: Path) -> Kind | None:
     with file.open(encoding="utf-8", errors="replace") as content:
         head = content.read(_HEAD_CHARACTERS)
-    if head.startswith("{"):
-        return "jsonl" if '"curriculum/' in head else None
     first = head.partition("\n")[0].rstrip("\r")
     if first == _CURVE_HEAD:
         return "curve"
-    return "csv" if first == _CSV_HEAD else None
+    if first == _CSV_HEAD:
+        return "csv"
+    return "jsonl" if '"curriculum/' in head else None
 
 
 def _why_nothing(folder: Path) -> str:

@@ -73,15 +73,15 @@ def read_curve(path: Path) -> list[CurvePoint]:
     points = []
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
-        for row in rows:
-            try:
+        try:
+            for row in rows:
                 values: dict[str, Any] = {
                     field.name: kinds.get(field.name, int)(row[field.name])
                     for field in fields(CurvePoint)
                 }
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {rows.line_num}, is no point: {error}") from error
-            points.append(CurvePoint(**values))
+                points.append(CurvePoint(**values))
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise ValueError(f"{path}, line {rows.line_num}, is no point: {error}") from error
     return points
 
 

@@ -96,7 +96,7 @@
       const of = this.kept.length === total ? shown(total)
         : `${shown(this.kept.length)} that fit, of ${shown(total)}`;
       this.status.textContent = page.length
-        ? `Rows ${shown(this.first + 1)}–${shown(this.first + page.length)} of ${of}`
+        ? `Rows ${shown(this.first + 1)} to ${shown(this.first + page.length)} of ${of}`
         : `No row fits, of ${shown(total)}`;
       this.previous.disabled = this.first === 0;
       this.next.disabled = this.first + rows >= this.kept.length;
