@@ -15,7 +15,7 @@ import html_pages
 from curricle import Curriculum, LearningProgressConfig, LocalMemoryBackend, Rules
 from curricle.cli import app
 from curricle.loggers import CsvLogger, JsonlLogger
-from curricle.report import palette, write_report
+from curricle.report import palette, tables, write_report
 from curricle.report.history import MAX_POINTS, history_of_curve, history_of_log
 from curricle.report.log_files import LogEntry, read_log
 from curricle.training.curve import read_curve
@@ -326,6 +326,15 @@ class TestPage:
         assert large_report.size < 1_000_000
         # Twenty labels of the log, and the others.
         assert len(list(figures(page)["shares"].find("ul").find_all("li"))) == 9
+
+    def test_of_too_many_tasks_those_with_the_most_lp_are_there(self, tmp_path, monkeypatch):
+        log_run(tmp_path, ["walk", "jump"], tasks_per_label=10)
+        whole = html_pages.parse(write_report(tmp_path).path)
+        monkeypatch.setattr(tables, "MOST_TASKS", 7)
+        page = html_pages.parse(write_report(tmp_path).path)
+        tasks = html_pages.table_rows(page, "tasks")
+        assert tasks == html_pages.table_rows(whole, "tasks")[:7]
+        assert "the 7 of 20 with the most LP" in page.find("h2", id="tasks-title").text
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_texts_and_lines_stand_out(self, training_page, scheme):

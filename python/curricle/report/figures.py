@@ -113,7 +113,7 @@ def _learning_curve(history: History) -> Picture | None:
     return Picture(
         "learning",
         "Learning curve",
-        f"Over {history.unit}: {said}.",
+        f"Over the run: {said}.",
         inline_svg(figure, "learning-", f"Learning curve over {history.unit}: {said}"),
         [Key(text, colour, dashes) for text, _, colour, dashes in known],
     )
@@ -217,11 +217,11 @@ def _evictions(history: History) -> Picture | None:
     counts = np.cumsum(np.concatenate([[0.0], history.evictions]))
     axes.plot(edges, counts, color=LIGHT[1])
     axes.set_ylim(bottom=0)
-    said = f"{number(float(counts[-1]))} tasks evicted over {history.unit}"
+    said = f"{number(float(counts[-1]))} tasks evicted in the run"
     return Picture(
         "evictions",
         "Evictions",
-        f"Tasks evicted since the run began: {said}.",
+        f"Tasks evicted since the run began, {said}.",
         inline_svg(figure, "evictions-", said),
     )
 

@@ -16,6 +16,8 @@ from curricle.training.curve import CurvePoint
 
 #: Rows on a page of a table.
 PAGE_ROWS = 50
+#: Tasks that a report holds at most: some 2 MB.
+MOST_TASKS = 50_000
 _NO_LABEL = ""
 
 Cell = float | str | None
@@ -117,11 +119,14 @@ def label_table(
 
 
 def task_table(saved: SavedSession) -> DataTable | None:
-    """All live tasks of a session; ``None`` if it has none."""
+    """Live tasks of a session, at most those of most LP; ``None`` if it has none."""
     tasks = saved.tasks
     if not len(tasks):
         return None
-    tasks = tasks[np.lexsort((tasks["task_id"], -tasks["lp_score"]))]
+    tasks = tasks[np.lexsort((tasks["task_id"], -tasks["lp_score"]))][:MOST_TASKS]
+    caption = "Tasks in the pool"
+    if len(tasks) < len(saved.tasks):
+        caption += f": the {len(tasks):,} of {len(saved.tasks):,} with the most LP"
     names = [shown(label or _NO_LABEL) for label in saved.labels]
     labels = [names[place] if place >= 0 else _NO_LABEL for place in tasks["label"].tolist()]
     ended = tasks["completion_count"].astype(np.float64)
@@ -138,7 +143,7 @@ def task_table(saved: SavedSession) -> DataTable | None:
         _numbers("recent score", recent),
         _numbers("LP", tasks["lp_score"]),
     ]
-    return DataTable("tasks", "Tasks in the pool", columns, len(columns) - 1)
+    return DataTable("tasks", caption, columns, len(columns) - 1)
 
 
 def _numbers(title: str, values: Any) -> Column:

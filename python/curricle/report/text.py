@@ -24,7 +24,7 @@ def number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "-"
     if float(value).is_integer() or abs(value) >= 1000:
-        return f"{value:,.0f}"
+        return f"{value + 0.0:,.0f}"  # no minus before a zero
     return f"{value:.3e}" if abs(value) < 1e-4 else f"{value:.4g}"
 
 
