@@ -1,10 +1,7 @@
-"""The report of a run: what a parser and a browser read in it, and what it refuses."""
+"""The report of a run: what a parser reads in it."""
 
-import importlib.util
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import html_pages
-from curricle import Curriculum, LearningProgressConfig, LocalMemoryBackend, Rules
+from curricle import LocalMemoryBackend, Rules
 from curricle.cli import app
 from curricle.loggers import CsvLogger, JsonlLogger
 from curricle.report import palette, tables, write_report
@@ -23,42 +20,7 @@ from curricle.training.run_folder import create_folder
 from curricle.training.settings import TrainSettings
 from curricle.training.stopping import StopRequest
 from curricle.training.trainer import train
-
-EVIL = "</script><img src=x onerror=document.title='taken'>"
-# A formula for matplotlib, a mark that turns the line round, a name that legends leave out.
-ODD = ('$\\frac{1$ & "it\'s"', "left\u202eright", "_hidden", "tab\there", "日本")
-
-
-def play(curriculum, rounds, logger, each=40):
-    """Plays and logs; tasks of a label succeed the more often the later it stands."""
-    labels = sorted({task.get_label() or "" for task in curriculum.eval()})
-    rng = np.random.default_rng(0)
-    for number in range(1, rounds + 1):
-        for task in curriculum.draw_many(each):
-            chance = (labels.index(task.get_label() or "") + 1) / len(labels)
-            curriculum.report(task.ticket, float(rng.random() < chance), env_steps=5)
-        logger.log(number * each * 5)
-
-
-def local_curriculum(tasks, **options):
-    config = LearningProgressConfig(
-        use_shared_memory=False, score_range=(0.0, 1.0), max_labels=1000
-    )
-    return Curriculum(tasks, config, seed=0, **options)
-
-
-def log_run(folder, labels, rounds=6, logger=JsonlLogger, tasks_per_label=3, **options):
-    """A folder as a trainer of a user's leaves it, and the curriculum's totals."""
-    folder.mkdir(exist_ok=True)
-    tasks = [{"label": label} for label in labels for _ in range(tasks_per_label)]
-    suffix = "csv" if logger is CsvLogger else "jsonl"
-    with (
-        local_curriculum(tasks) as curriculum,
-        logger(curriculum, folder / f"log.{suffix}", **options) as log,
-    ):
-        play(curriculum, rounds, log)
-        curriculum.save(str(folder / "session.ckpt"))
-        return curriculum.label_totals()
+from report_runs import EVIL, ODD, log_run
 
 
 class Silent:
@@ -359,163 +321,3 @@ def contrast(one, other):
         linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts]
         lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
     return (max(lights) + 0.05) / (min(lights) + 0.05)
-
-
-class TestRefusals:
-    def refused(self, *arguments):
-        result = CliRunner().invoke(app, ["report", *map(str, arguments)])
-        assert result.exit_code == 1
-        assert result.output.count("\n") == 1
-        traced = CliRunner().invoke(app, ["report", *map(str, arguments), "--debug"])
-        assert isinstance(traced.exception, OSError | ValueError)
-        return result.output.removeprefix("error: ").rstrip("\n")
-
-    def test_a_folder_without_a_run(self, tmp_path):
-        assert self.refused(tmp_path / "no") == f"{tmp_path / 'no'} does not exist"
-        assert self.refused(tmp_path) == f"{tmp_path} is empty"
-        (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
-        assert self.refused(tmp_path).startswith(f"{tmp_path} is no run: there is neither")
-        assert self.refused(tmp_path / "notes.csv").startswith(
-            f"{tmp_path / 'notes.csv'} is no log of a run"
-        )
-
-    def test_several_runs_are_named_and_each_can_be_had(self, tmp_path):
-        for name in ("one", "two"):
-            log_run(tmp_path / name, [name])
-        message = self.refused(tmp_path)
-        assert "holds several runs" in message
-        assert f"{tmp_path / 'one'}, {tmp_path / 'two'}" in message
-        folder = tmp_path / "one"
-        (folder / "again.jsonl").write_bytes((folder / "log.jsonl").read_bytes())
-        message = self.refused(folder)
-        assert f"{folder / 'again.jsonl'}, {folder / 'log.jsonl'}" in message
-        write_report(folder / "again.jsonl")
-
-    def test_a_run_that_has_just_begun(self, tmp_path):
-        create_folder(tmp_path, TrainSettings())
-        assert "no point of its curve yet" in self.refused(tmp_path)
-        (tmp_path / "log.csv").write_text("step,time,metric,value\n")
-        assert self.refused(tmp_path) == f"{tmp_path / 'log.csv'} has no entry yet"
-
-    @pytest.mark.parametrize(
-        ("name", "line"),
-        [
-            ("log.jsonl", "{broken"),
-            ("log.jsonl", "[1]"),
-            ("log.jsonl", '{"step": -1}'),
-            ("log.jsonl", '{"step": 1.5}'),
-            ("log.jsonl", '{"step": 7, "curriculum/lp": NaN}'),
-            ("log.jsonl", '{"step": 7, "curriculum/lp": "high"}'),
-            ("log.jsonl", '{"step": 7, "curriculum/lp": 1' + "0" * 400 + "}"),
-            ("log.csv", "1,2,3"),
-            ("log.csv", "x,2,curriculum/lp,3"),
-            ("log.csv", "9,2,curriculum/lp,inf"),
-        ],
-    )
-    def test_a_broken_line_is_named(self, name, line, tmp_path):
-        log_run(tmp_path, ["walk"], logger=CsvLogger if name == "log.csv" else JsonlLogger)
-        path = tmp_path / name
-        lines = path.read_text().splitlines()
-        path.write_text("\n".join([*lines[:2], line, *lines[2:]]) + "\n")
-        assert f"{path}, line 3, is no line of a log" in self.refused(tmp_path)
-
-    def test_a_broken_row_of_a_curve_is_named(self, trained, tmp_path):
-        lines = (trained[0] / "curve.csv").read_text().splitlines()
-        path = tmp_path / "curve.csv"
-        path.write_text("\n".join([*lines[:3], "1,2,3", *lines[3:]]) + "\n")
-        assert f"{path}, line 4, is no point" in self.refused(tmp_path)
-
-    def test_a_report_is_replaced_and_nothing_else(self, tmp_path):
-        log_run(tmp_path, ["walk"])
-        out = tmp_path / "page.html"
-        assert write_report(tmp_path, out).size == write_report(tmp_path, out).size
-        out.write_text("<p>mine</p>")
-        assert "is there and is no report" in self.refused(tmp_path, "--out", out)
-        assert out.read_text() == "<p>mine</p>"
-        assert "is a folder" in self.refused(tmp_path, "--out", tmp_path)
-        assert "there is no folder" in self.refused(tmp_path, "--out", tmp_path / "no" / "a.html")
-        assert sorted(path.name for path in tmp_path.iterdir()) == [
-            "log.jsonl",
-            "page.html",
-            "session.ckpt",
-        ]
-
-    def test_a_missing_extra_is_named(self, tmp_path):
-        code = (
-            "import sys; sys.modules['jinja2'] = None;"
-            f"sys.argv[1:] = ['report', {str(tmp_path)!r}]; from curricle.cli import main; main()"
-        )
-        result = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
-        )
-        assert result.returncode == 1
-        assert result.stderr == (
-            "error: jinja2 is missing; install it with: pip install 'curricle[report]'\n"
-        )
-
-
-SCRIPT = """(() => {
-  const tasks = document.querySelector('[data-table=tasks]');
-  const buttons = [...tasks.querySelectorAll('th button')];
-  const rows = () => [...tasks.querySelectorAll('tbody tr')];
-  const column = (at) => rows().map((row) => row.cells[at].textContent);
-  const sorts = () => [...tasks.querySelectorAll('th')].map((head) => head.ariaSort);
-  const seen = {title: document.title,
-                overflow: document.documentElement.scrollWidth > innerWidth,
-                paper: getComputedStyle(document.body).backgroundColor,
-                first: column(1)};
-  buttons[2].click();
-  Object.assign(seen, {draws: column(2), sorts: sorts()});
-  buttons[0].click();
-  Object.assign(seen, {ids: column(0), idSorts: sorts()});
-  tasks.querySelector('.next').click();
-  seen.turned = tasks.querySelector('.status').textContent;
-  const filter = tasks.querySelector('input');
-  filter.value = 'ONERROR';
-  filter.dispatchEvent(new Event('input'));
-  Object.assign(seen, {found: column(1), status: tasks.querySelector('.status').textContent});
-  filter.value = '';
-  filter.dispatchEvent(new Event('input'));
-  dispatchEvent(new Event('beforeprint'));
-  seen.printed = rows().length;
-  dispatchEvent(new Event('afterprint'));
-  seen.afterwards = rows().length;
-  seen.images = document.images.length;
-  return JSON.stringify(seen);
-})()"""
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("PySide6") is None,
-    reason="a browser check, which needs: pip install PySide6",
-)
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (400, "dark")])
-def test_it_works_in_a_browser(width, scheme, tmp_path):
-    labels = [EVIL, *(f"label {i}" for i in range(30))]
-    log_run(tmp_path, labels, 30)
-    page = write_report(tmp_path).path
-    driver = Path(__file__).with_name("report_browser.py")
-    ran = subprocess.run(
-        [sys.executable, driver, page, str(width), scheme, SCRIPT],
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert ran.returncode == 0, ran.stderr
-    seen = json.loads(ran.stdout)
-    assert seen["title"] == f"{tmp_path.name} · curriculum report"
-    assert not seen["overflow"]
-    light = scheme == "light"
-    assert seen["paper"] == ("rgb(255, 255, 255)" if light else "rgb(21, 24, 29)")
-    rows = html_pages.table_rows(html_pages.parse(page), "tasks")
-    assert seen["first"] == [row["label"] for row in rows[:50]]
-    draws = sorted((row["draws"] for row in rows), reverse=True)
-    assert [int(cell) for cell in seen["draws"]] == draws[:50]
-    assert seen["sorts"].index("descending") == 2
-    assert [int(cell) for cell in seen["ids"]] == sorted(int(row["task"]) for row in rows)[:50]
-    assert seen["idSorts"] == ["ascending", *["none"] * 7]
-    assert seen["turned"] == "Rows 51 to 93 of 93"
-    assert seen["found"] == [EVIL] * 3
-    assert seen["status"] == "Rows 1 to 3 of 3 that fit, of 93"
-    assert (seen["printed"], seen["afterwards"]) == (93, 50)
-    assert seen["images"] == 0

@@ -1,6 +1,6 @@
 """A page in Chromium: what a script of this process sees in it, as JSON.
 
-Usage: report_browser.py FILE WIDTH light|dark SCRIPT
+Usage: chromium.py FILE WIDTH light|dark SCRIPT
 """
 
 import os
