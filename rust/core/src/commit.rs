@@ -322,7 +322,7 @@ impl<'a> StripeGuard<'a> {
             intent.armed.publish(1);
             self.publish();
         }
-        self.derive(slot, live, new.completion_count, units, new.lp_score);
+        self.derive(slot, live, new, units);
         intent.armed.publish(0);
         Ok(())
     }
@@ -392,18 +392,22 @@ impl<'a> StripeGuard<'a> {
 
     /// Brings the words that draws scan into line with a record.
     #[inline(always)]
-    fn derive(&self, slot: usize, live: bool, completions: u64, units: u64, progress: f64) {
+    fn derive(&self, slot: usize, live: bool, data: &TaskData, units: u64) {
         let table = self.table;
         let local = slot >> table.layout.stripes.trailing_zeros();
         let word = if live {
-            LIVE | (completions.min(MOST_COMPLETIONS) << WEIGHT_BITS) | units
+            LIVE | (data.completion_count.min(MOST_COMPLETIONS) << WEIGHT_BITS) | units
         } else {
             0
         };
         let (drawn, lp) = table.scanned(self.number, local);
         let before = drawn.get();
-        lp.set_f64(progress);
-        drawn.set(word);
+        lp.set_f64(data.lp_score);
+        if word & !before & LIVE != 0 {
+            table.task_ids(self.number)[local].set(data.task_id.cast_unsigned());
+        }
+        // A scan that sees a task live sees its id.
+        drawn.publish(word);
         let block = local >> table.layout.block.trailing_zeros();
         let (weights, counts) = table.block_sums(self.number, block);
         weights.set(weights.get() + (word & WEIGHT) - (before & WEIGHT));
@@ -477,13 +481,7 @@ impl<'a> StripeGuard<'a> {
         let table = self.table;
         let (tenant, data) = table.record(slot).load_owned();
         let units = fixed_weight(data.weight).unwrap_or(0);
-        self.derive(
-            slot,
-            tenant.live,
-            data.completion_count,
-            units,
-            data.lp_score,
-        );
+        self.derive(slot, tenant.live, &data, units);
         let local = slot >> table.layout.stripes.trailing_zeros();
         let n = table.layout.block;
         let block = local / n;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! preamble | header | stripes | label names | label hashes | label limits | tallies of labels | samples of labels
-//!          | index heads | free-slot bits | block weights | block counts | drawn words | LP words | records | open tickets
+//!          | index heads | free-slot bits | block weights | block counts | drawn words | LP words | task ids | records | open tickets
 //! ```
 //!
 //! Slots are dealt to stripes in turn (slot = local * stripes + stripe), so neighbours in order of
@@ -40,9 +40,9 @@ pub const OPEN_TICKETS: usize = 1 << 16;
 /// Words of one label name: its state and its text.
 pub const LABEL_WORDS: usize = 1 + MAX_LABEL_BYTES / 8;
 /// Words of a record's copy before the algorithm's columns.
-pub const FIELD_WORDS: usize = 21;
-/// Words of a record before its copies: sequence, scheduled, last scheduled, link.
-pub const RECORD_HEAD_WORDS: usize = 4;
+pub const FIELD_WORDS: usize = 20;
+/// Words of a record before its copies: sequence, scheduled, last scheduled, link, task id.
+pub const RECORD_HEAD_WORDS: usize = 5;
 
 const CACHE_LINE: usize = 64;
 /// Words of a cache line.
@@ -240,6 +240,8 @@ pub struct Layout {
     pub drawn_at: usize,
     /// Offset of the tasks' LP, stripe by stripe.
     pub progress_at: usize,
+    /// Offset of the tasks' ids, stripe by stripe.
+    pub task_ids_at: usize,
     /// Offset of the records.
     pub records_at: usize,
     /// Offset of the ring of open tickets.
@@ -282,6 +284,7 @@ impl Layout {
         let block_counts_at = region(stripes * block_span * 8);
         let drawn_at = region(stripes * per_stripe * 8);
         let progress_at = region(stripes * per_stripe * 8);
+        let task_ids_at = region(stripes * per_stripe * 8);
         let records_at = region(stripes * per_stripe * record_words * 8);
         let open_tickets_at = region(OPEN_TICKETS * 8);
         Self {
@@ -306,6 +309,7 @@ impl Layout {
             block_counts_at,
             drawn_at,
             progress_at,
+            task_ids_at,
             records_at,
             open_tickets_at,
             bytes: end.next_multiple_of(4096),
@@ -373,6 +377,7 @@ mod tests {
                     for (at, words) in [
                         (layout.drawn_at, layout.per_stripe),
                         (layout.progress_at, layout.per_stripe),
+                        (layout.task_ids_at, layout.per_stripe),
                         (layout.block_weights_at, layout.block_span),
                         (layout.block_counts_at, layout.block_span),
                         (layout.records_at, layout.per_stripe * layout.record_words),

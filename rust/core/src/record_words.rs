@@ -1,7 +1,9 @@
-//! A record in shared memory: a latch over its fields and four words beside it.
+//! A record in shared memory: a latch over its fields and five words beside it.
 //!
-//! Both copies of the tenant's identity come first: looking who lives in a slot, which every
-//! look-up and every draw does, takes one stretch of 64 bytes.
+//! The tenant's identity comes first: looking who lives in a slot, which every look-up and every
+//! draw does, takes one stretch of 56 bytes. The id is there once. It changes only in a slot whose
+//! tenant is gone, as part of the next write: whoever reads it beside a live tenant's word either
+//! has that tenant's id or sees that the sequence has moved on.
 
 use crate::latch::Latch;
 use crate::layout::{FIELD_WORDS, LINE_WORDS, RECORD_HEAD_WORDS};
@@ -39,17 +41,16 @@ impl Tenant {
     }
 }
 
-/// Words of a copy that hold the tenant's identity: its id, and the rest packed.
-const IDENTITY_WORDS: usize = 2;
-/// Words before the remaining fields of both copies.
-const HEAD_WORDS: usize = RECORD_HEAD_WORDS + 2 * IDENTITY_WORDS;
+/// Words before the remaining fields of both copies: the identity but for the id is packed in one
+/// word of either.
+const HEAD_WORDS: usize = RECORD_HEAD_WORDS + 2;
 /// Words of a copy between identity and columns.
-const REST_WORDS: usize = FIELD_WORDS - IDENTITY_WORDS;
+const REST_WORDS: usize = FIELD_WORDS - 1;
 
 /// One record.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    /// Sequence, scheduled, last scheduled, link; the identity of either copy.
+    /// Sequence, scheduled, last scheduled, link, id; the rest of the identity of either copy.
     head: &'a [Word; HEAD_WORDS],
     /// The rest of either copy.
     copies: &'a [Word],
@@ -69,17 +70,21 @@ impl<'a> Record<'a> {
         Latch::new(&self.head[0], self.copies)
     }
 
-    /// Id and packed rest of the identity in the copy that a sequence names.
+    /// The id.
     #[inline]
-    fn identity(self, sequence: u64) -> [&'a Word; IDENTITY_WORDS] {
-        let at = RECORD_HEAD_WORDS + IDENTITY_WORDS * (sequence & 1) as usize;
-        [&self.head[at], &self.head[at + 1]]
+    fn id(self) -> &'a Word {
+        &self.head[4]
+    }
+
+    /// The packed rest of the identity in the copy that a sequence names.
+    #[inline]
+    fn meta(self, sequence: u64) -> &'a Word {
+        &self.head[RECORD_HEAD_WORDS + (sequence & 1) as usize]
     }
 
     #[inline]
     fn tenant_at(self, sequence: u64) -> Tenant {
-        let [task_id, meta] = self.identity(sequence);
-        Tenant::unpack(task_id.get(), meta.get())
+        Tenant::unpack(self.id().get(), self.meta(sequence).get())
     }
 
     /// Labels of either copy.
@@ -105,21 +110,14 @@ impl<'a> Record<'a> {
         self.latch().read_by(|sequence| self.tenant_at(sequence))
     }
 
-    /// Who lives here, and the word at a position of the published copy, identity included.
+    /// Who lives here, and the word at a position of the published copy, packed identity included.
     #[inline]
     pub fn word(self, at: usize) -> (Tenant, u64) {
         let latch = self.latch();
         latch.read_by(|sequence| {
-            let word = &latch.copy_of(sequence)[at - IDENTITY_WORDS];
+            let word = &latch.copy_of(sequence)[at - 1];
             (self.tenant_at(sequence), word.get())
         })
-    }
-
-    /// Has the processor fetch the head, for a look at it soon.
-    #[inline]
-    pub fn prefetch(self) {
-        prefetch(&self.head[0]);
-        prefetch(&self.head[HEAD_WORDS - 1]);
     }
 
     /// Has the processor fetch all of it, for a change soon.
@@ -132,17 +130,6 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The sequence, and the id in the copy that it names, read without looking back: the id is
-    /// the tenant's if, after an acquire fence, the sequence is still the same.
-    #[inline]
-    pub fn glance(self) -> (u64, i64) {
-        let sequence = self.latch().observe();
-        // Both, so that neither load waits for the sequence.
-        let ids = [0, 1].map(|copy| self.identity(copy)[0].get());
-        let id = if sequence & 1 == 0 { ids[0] } else { ids[1] };
-        (sequence, id.cast_signed())
-    }
-
     /// Who lives here, for the holder of the stripe's lock.
     #[inline]
     pub fn owned_tenant(self) -> Tenant {
@@ -152,8 +139,8 @@ impl<'a> Record<'a> {
     /// Whether a task lives here, for the holder of the stripe's lock.
     #[inline]
     pub fn is_home_of(self, task_id: i64) -> bool {
-        let [id, meta] = self.identity(self.latch().sequence());
-        id.get().cast_signed() == task_id && meta.get() & LIVE != 0
+        let meta = self.meta(self.latch().sequence()).get();
+        self.id().get().cast_signed() == task_id && meta & LIVE != 0
     }
 
     /// The whole record, as of one instant.
@@ -280,6 +267,7 @@ impl<'a> Record<'a> {
     pub fn stage(self, data: &TaskData, live: bool) -> u64 {
         let latch = self.latch();
         let next = latch.begin() + 1;
+        self.id().set(data.task_id.cast_unsigned());
         self.encode(next, data, live);
         let columns = split(latch.copy_of(next)).1;
         for (word, value) in columns.iter().zip(data.columns) {
@@ -302,13 +290,12 @@ impl<'a> Record<'a> {
         published + 1
     }
 
-    /// Fills everything but the columns of the copy that a sequence names.
+    /// Fills everything but the id and the columns of the copy that a sequence names.
     #[inline(always)]
     fn encode(self, sequence: u64, data: &TaskData, live: bool) {
         let live = if live { LIVE } else { 0 };
-        let [task_id, meta] = self.identity(sequence);
-        task_id.set(data.task_id.cast_unsigned());
-        meta.set((u64::from(data.generation) << 32) | live | u64::from(data.label));
+        self.meta(sequence)
+            .set((u64::from(data.generation) << 32) | live | u64::from(data.label));
         let fields: [u64; REST_WORDS] = [
             data.creation_time.to_bits(),
             data.last_completed,

@@ -20,9 +20,6 @@ use crate::words::Word;
 /// Rejected proposals, or scans spoiled by updates, after which a draw takes one exact pass.
 const ATTEMPTS: usize = 64;
 
-/// Records whose ids are read at once, so that one does not wait for the other's memory.
-const IDS_AT_ONCE: usize = 32;
-
 /// What a draw is proportional to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
@@ -329,12 +326,21 @@ impl Table {
             .collect();
         for local in 0..self.layout.per_stripe {
             for (stripe, (drawn, progress)) in stripes.iter().enumerate() {
-                let word = drawn[local].get();
+                let word = drawn[local].observe();
                 if word & LIVE != 0 {
                     each(self.layout.slot(stripe, local), word, &progress[local]);
                 }
             }
         }
+    }
+
+    /// The task in a slot that a scan saw live.
+    #[inline]
+    fn task_id(&self, slot: usize) -> i64 {
+        let local = slot >> self.layout.stripes.trailing_zeros();
+        self.task_ids(self.layout.stripe_of(slot))[local]
+            .get()
+            .cast_signed()
     }
 
     /// Turns weights into shares of 1, with or without the uniform floor.
@@ -388,24 +394,16 @@ impl Table {
     pub fn distribution(&self) -> (Vec<i64>, Vec<f64>) {
         if self.has_limits() {
             let (slots, shares) = self.shares();
-            let id = |slot: &usize| self.record(*slot).tenant().task_id;
-            return (slots.iter().map(id).collect(), shares);
+            let mut ids = with_room(slots.len());
+            ids.extend(slots.iter().map(|slot| self.task_id(*slot)));
+            return (ids, shares);
         }
         let live = self.len();
         let (mut ids, mut shares) = (with_room(live), with_room(live));
-        let (mut slots, mut waiting) = ([0; IDS_AT_ONCE], 0);
         self.weigh_live(|slot, weight| {
+            ids.push(self.task_id(slot));
             shares.push(weight);
-            slots[waiting] = slot;
-            waiting += 1;
-            self.record(slot).prefetch();
-            if waiting == IDS_AT_ONCE {
-                ids.extend(self.task_ids_of(&slots));
-                waiting = 0;
-            }
         });
-        let rest = &slots[..waiting];
-        ids.extend(rest.iter().map(|slot| self.record(*slot).tenant().task_id));
         self.normalise(&mut shares, true);
         (ids, shares)
     }

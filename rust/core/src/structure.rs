@@ -413,23 +413,6 @@ impl Table {
         }
     }
 
-    /// Tasks that live in some slots, each as of one instant. The loads of different records do not
-    /// wait for each other, which is what a pass over a large table spends its time on.
-    pub fn task_ids_of<const N: usize>(&self, slots: &[usize; N]) -> [i64; N] {
-        let (mut sequences, mut ids) = ([0; N], [0; N]);
-        for at in 0..N {
-            (sequences[at], ids[at]) = self.record(slots[at]).glance();
-        }
-        fence(Ordering::Acquire);
-        for at in 0..N {
-            let record = self.record(slots[at]);
-            if record.latch().sequence() != sequences[at] {
-                ids[at] = record.tenant().task_id;
-            }
-        }
-        ids
-    }
-
     /// Slots with a live task, by their order, with the tenant of each.
     pub fn live_slots(&self) -> impl Iterator<Item = (usize, Tenant)> + '_ {
         self.used().iter().enumerate().flat_map(move |(i, word)| {

@@ -46,6 +46,7 @@ struct Parts {
     block_counts: &'static [Word],
     drawn: &'static [Word],
     progress: &'static [Word],
+    task_ids: &'static [Word],
     records: &'static [Word],
 }
 
@@ -74,6 +75,7 @@ impl Parts {
             block_counts: words(layout.block_counts_at, blocks),
             drawn: words(layout.drawn_at, dense),
             progress: words(layout.progress_at, dense),
+            task_ids: words(layout.task_ids_at, dense),
             records: words(layout.records_at, dense * layout.record_words),
         }
     }
@@ -239,6 +241,13 @@ impl Table {
     pub fn progress(&self, stripe: usize) -> &[Word] {
         let n = self.layout.per_stripe;
         &self.parts.progress[stripe * n..(stripe + 1) * n]
+    }
+
+    /// The ids of a stripe's tasks; that of a live task is there before its drawn word is.
+    #[inline]
+    pub fn task_ids(&self, stripe: usize) -> &[Word] {
+        let n = self.layout.per_stripe;
+        &self.parts.task_ids[stripe * n..(stripe + 1) * n]
     }
 
     /// The weight sums of a stripe's blocks.

@@ -75,6 +75,11 @@ impl Table {
                     &self.find(tenant.task_id),
                     &Some(slot),
                 )?;
+                agree(
+                    &format!("{task}: id for scans"),
+                    &self.task_ids(stripe)[local].get().cast_signed(),
+                    &tenant.task_id,
+                )?;
                 let part = Live::of(&data, units);
                 sum.add(&part);
                 in_stripe[tenant.label as usize].add(&part);

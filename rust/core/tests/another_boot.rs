@@ -80,6 +80,7 @@ fn parts() -> Vec<(&'static str, usize, usize)> {
         ("counts of blocks", layout.block_counts_at, blocks),
         ("drawn words", layout.drawn_at, dense),
         ("LP for draws", layout.progress_at, dense),
+        ("ids for scans", layout.task_ids_at, dense),
         ("structure lock", structure, 64),
     ];
     for stripe in 0..layout.stripes {

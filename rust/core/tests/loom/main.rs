@@ -76,7 +76,8 @@ fn watch<'a>(table: &'a Table, words: impl IntoIterator<Item = &'a Word>) {
     modelled::watch(words, stripes.chain([&table.header().structure]));
 }
 
-/// The words of a record: its head, with both copies of the identity, then both other copies.
+/// The words of a record: its head, with the id and both copies of the rest of the identity, then
+/// both other copies.
 fn record_words(table: &Table, slot: usize) -> &[Word] {
     let n = table.layout.record_words;
     let at = table.layout.records_at + table.layout.dense(slot) * n * 8;
@@ -107,7 +108,7 @@ fn counts_of_record(table: &Table, slot: usize) -> impl Iterator<Item = &Word> {
     let words = record_words(table, slot);
     latch_words(
         &words[0],
-        &words[RECORD_HEAD_WORDS + 4..],
+        &words[RECORD_HEAD_WORDS + 2..],
         &[COMPLETIONS, SCORE],
     )
 }
@@ -115,7 +116,7 @@ fn counts_of_record(table: &Table, slot: usize) -> impl Iterator<Item = &Word> {
 /// The words that say who lives in a slot and where its chain of the index goes on.
 fn tenancy_words(table: &Table, slot: usize) -> impl Iterator<Item = &Word> {
     let words = record_words(table, slot);
-    [0, 3, 4, 5, 6, 7].into_iter().map(|at| &words[at])
+    [0, 3, 4, 5, 6].into_iter().map(|at| &words[at])
 }
 
 /// A thread that works on a session.

@@ -15,7 +15,7 @@ fn a_report_never_counts_for_the_next_tenant() {
         let session = session(1, &[1], None);
         let table = session.table();
         let ticket = table.draw(&mut Stream::new(1, 1)).unwrap();
-        let identity = [3, 4, 5, 6, 7].map(|at| &record_words(table, 0)[at]);
+        let identity = [3, 4, 5, 6].map(|at| &record_words(table, 0)[at]);
         watch(table, counts_of_record(table, 0).chain(identity));
         let reporter = spawn(&session, move |session| {
             session.report(&ticket, 1.0, 1).unwrap().is_some()
@@ -44,7 +44,7 @@ fn draw_beside(drawers: u64, replaced: bool) {
     let session = session(1, &[1], None);
     let table = session.table();
     let drawn = [&table.drawn(0)[0]];
-    watch(table, record_words(table, 0)[..8].iter().chain(drawn));
+    watch(table, record_words(table, 0)[..7].iter().chain(drawn));
     let drawers: Vec<_> = (0..drawers)
         .map(|number| {
             spawn(&session, move |session| {
@@ -82,6 +82,26 @@ fn draws_at_once_are_all_counted() {
 #[test]
 fn a_draw_is_counted_for_its_tenant() {
     explore(2, || draw_beside(1, true));
+}
+
+#[test]
+fn a_task_among_the_probabilities_is_named_by_its_id() {
+    explore(3, || {
+        let session = session(1, &[], None);
+        let table = session.table();
+        watch(table, [&table.drawn(0)[0], &table.task_ids(0)[0]]);
+        let creator = spawn(&session, |session| {
+            session.create(7, &NewTask::default()).unwrap();
+        });
+        let reader = spawn(&session, |session| {
+            let (ids, _) = session.table().distribution();
+            assert!([vec![], vec![7]].contains(&ids), "{ids:?}");
+        });
+        creator.join().unwrap();
+        reader.join().unwrap();
+        modelled::settle();
+        assert_eq!(session.table().distribution(), (vec![7], vec![1.0]));
+    });
 }
 
 #[test]
