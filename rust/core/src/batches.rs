@@ -89,8 +89,21 @@ impl Table {
     }
 
     /// The slot of each task of a window, where unknown ones are created; `NOWHERE` where a full
-    /// table keeps them out.
+    /// table keeps them out. Equal tasks get the same slot.
     fn slots_of(&self, task_ids: &[i64]) -> Result<Vec<u32>> {
+        let slots = self.unchanging(|| {
+            let likely = |task_id: &i64| self.find_likely(*task_id).map(|slot| slot as u32);
+            task_ids.iter().map(likely).collect()
+        });
+        match slots.flatten() {
+            Some(slots) => Ok(slots),
+            None => self.slots_among_changes(task_ids),
+        }
+    }
+
+    /// [`Self::slots_of`] where tasks are unknown, or come and go meanwhile.
+    #[cold]
+    fn slots_among_changes(&self, task_ids: &[i64]) -> Result<Vec<u32>> {
         let mut seen = Seen::new();
         let mut slots = Vec::with_capacity(task_ids.len());
         for (at, task_id) in task_ids.iter().enumerate() {

@@ -148,9 +148,16 @@ impl Latch<'_> {
         if let Some(retired) = retired {
             let mut tally = Tally::load(copy);
             tally.retired.add(retired);
-            tally.store(copy);
+            tally.store(copy, published + 1);
         }
         published + 1
+    }
+
+    /// Stages a tally; returns the sequence that publishes it.
+    fn stage_tally(&self, tally: &Tally) -> u64 {
+        let next = self.begin() + 1;
+        tally.store(self.copy_of(next), next);
+        next
     }
 }
 
@@ -366,9 +373,9 @@ impl<'a> StripeGuard<'a> {
             .set(table.record(self.number).latch().sequence());
         intent.totals.set(table.totals(self.number).sequence());
         intent.old_label[0].set(label as u64);
-        intent.old_label[1].set(from.stage(|copy| Tally::default().store(copy)));
+        intent.old_label[1].set(from.stage_tally(&Tally::default()));
         intent.new_label[0].set(table.other_label() as u64);
-        intent.new_label[1].set(to.stage(|copy| sum.store(copy)));
+        intent.new_label[1].set(to.stage_tally(&sum));
         intent.armed.publish(1);
         self.publish();
         intent.armed.publish(0);
@@ -433,7 +440,7 @@ impl<'a> StripeGuard<'a> {
         let latch = self.table.totals_of(self.number, label);
         let mut tally = Tally::load(latch.owned());
         tally.retired = retired;
-        latch.publish(latch.stage(|copy| tally.store(copy)));
+        latch.publish(latch.stage_tally(&tally));
     }
 
     /// Sets the live part of a label's totals, or (0) of the stripe's.
@@ -442,7 +449,7 @@ impl<'a> StripeGuard<'a> {
         let mut tally = Tally::load(latch.owned());
         if tally.live != live {
             tally.live = live;
-            latch.publish(latch.stage(|copy| tally.store(copy)));
+            latch.publish(latch.stage_tally(&tally));
         }
     }
 
@@ -453,7 +460,7 @@ impl<'a> StripeGuard<'a> {
         let layout = &table.layout;
         for label in 0..layout.labels {
             let totals = self.table.totals_of(self.number, label);
-            totals.publish(totals.stage(|copy| Tally::default().store(copy)));
+            totals.publish(totals.stage_tally(&Tally::default()));
             table.sample_word(self.number, label).set(0);
         }
         for slot in (self.number..layout.shape.capacity).step_by(layout.stripes) {

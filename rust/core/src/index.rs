@@ -98,7 +98,22 @@ impl Table {
         None
     }
 
+    /// What `read` makes of the index, if no chain changed meanwhile.
+    #[inline]
+    pub(crate) fn unchanging<T>(&self, read: impl FnOnce() -> T) -> Option<T> {
+        let intent = &self.header().intent;
+        let before = intent.index_version.observe();
+        if intent.plan.observe() != 0 {
+            return None;
+        }
+        let value = read();
+        fence(Ordering::Acquire);
+        (intent.index_version.get() == before).then_some(value)
+    }
+
     pub(crate) fn move_version_on(&self) {
+        // A reader that sees the new version also sees the plan that it belongs to.
+        fence(Ordering::Release);
         self.header().intent.index_version.add(1);
         // A reader that sees one of the stores that follow also sees the new version.
         fence(Ordering::Release);

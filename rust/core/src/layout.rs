@@ -16,7 +16,7 @@ use crate::record::MAX_COLUMNS;
 use crate::rules::RULES_WORDS;
 use crate::segment::{PREAMBLE, Shared};
 use crate::steering::Steering;
-use crate::tally::TALLY_WORDS;
+use crate::tally::COPY_WORDS;
 use crate::words::Word;
 
 /// Version of everything in this file; sessions carry it.
@@ -131,7 +131,7 @@ pub struct Stripe {
     /// Sequence of the totals' latch.
     pub sequence: Word,
     /// Both copies of the totals.
-    pub totals: [Word; 2 * TALLY_WORDS],
+    pub totals: [Word; 2 * COPY_WORDS],
 }
 
 /// A commit in progress. `armed` is the one store that decides whether it happens.
@@ -339,7 +339,7 @@ impl Layout {
 }
 
 /// Words of a label's totals in one stripe: the latch's sequence and both copies.
-pub const LABEL_TALLY_WORDS: usize = 1 + 2 * TALLY_WORDS;
+pub const LABEL_TALLY_WORDS: usize = 1 + 2 * COPY_WORDS;
 
 #[cfg(test)]
 mod tests {

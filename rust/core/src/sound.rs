@@ -71,8 +71,16 @@ impl Table {
             for label in 0..self.layout.labels {
                 let latch = self.totals_of(stripe, label);
                 check_sequence(latch.sequence())?;
+                hold(
+                    Tally::agree_in_retired([0, 1].map(|copy| latch.copy_of(copy))),
+                    || format!("two totals of stripe {stripe} and label {label}"),
+                )?;
                 for copy in 0..2 {
-                    sums.add_retired(&Tally::load(latch.copy_of(copy)).retired);
+                    let tally = Tally::load(latch.copy_of(copy));
+                    hold(tally.live.weight >> 64 == 0, || {
+                        format!("weights of stripe {stripe} and label {label}")
+                    })?;
+                    sums.add_retired(&tally.retired);
                 }
                 sums.add_scheduled(self.sample_count(stripe, label));
             }

@@ -1,16 +1,25 @@
 //! Totals of a stripe or of a label in a stripe: integers, so that sums are exact in any order.
 
+use std::sync::atomic::Ordering;
+
 use crate::error::{Error, Result};
 use crate::record::TaskData;
 use crate::rules::MAX_WEIGHT;
+use crate::sync::fence;
 use crate::words::Word;
 
 /// Words of a tally.
 pub const TALLY_WORDS: usize = 19;
 
+/// Words of a copy of a tally in memory.
+pub const COPY_WORDS: usize = TALLY_WORDS + 1;
+/// Word of a copy, after the tally: the sequence of the write that changed its retired part last.
+/// Copies that agree in it have the same retired part.
+const RETIRED_SINCE: usize = TALLY_WORDS;
+
 /// Word of the number of live tasks.
 pub(crate) const TASKS_WORD: usize = 0;
-/// Low word of the sum of weights; the high one is 0 (see [`MAX_WEIGHT`]).
+/// Low word of the sum of weights; the high one is 0 in either copy (see [`MAX_WEIGHT`]).
 pub(crate) const WEIGHT_WORD: usize = 1;
 /// Words of the completions of live and of retired tasks.
 pub(crate) const COMPLETIONS_WORDS: [usize; 2] = [3, 14];
@@ -19,7 +28,7 @@ pub(crate) const COMPLETIONS_WORDS: [usize; 2] = [3, 14];
 pub(crate) const LIVE_WORDS: usize = 11;
 
 #[inline]
-fn words_of(copy: &[Word]) -> &[Word; TALLY_WORDS] {
+fn words_of(copy: &[Word]) -> &[Word; COPY_WORDS] {
     copy.first_chunk().expect("a copy of a tally")
 }
 
@@ -34,6 +43,7 @@ pub const MAX_PROGRESS: f64 = 1e6;
 #[inline]
 fn fixed(value: f64) -> i128 {
     let scaled = value * UNIT;
+    // A NaN compares false.
     if scaled.abs() < 9.0e18 {
         // SAFETY: within the range of i64, so that one instruction converts it.
         i128::from(unsafe { scaled.to_int_unchecked::<i64>() })
@@ -123,7 +133,7 @@ impl Live {
         progress: f64,
     ) -> Self {
         // At most 2^52 units (MAX_PROGRESS), so that the square of two halves is exact.
-        let progress = (progress * UNIT) as i64;
+        let progress = fixed(progress) as i64;
         Self {
             tasks: 1,
             weight: u128::from(weight),
@@ -310,19 +320,32 @@ impl Tally {
     #[inline]
     #[must_use]
     pub fn load(copy: &[Word]) -> Self {
-        Self::from_words(&words_of(copy).each_ref().map(Word::get))
+        let words = words_of(copy);
+        Self::from_words(&std::array::from_fn(|at| words[at].get()))
     }
 
-    /// Fills an unpublished copy.
+    /// Fills an unpublished copy, to be published by a sequence.
     #[inline]
-    pub fn store(&self, copy: &[Word]) {
-        for (word, value) in words_of(copy).iter().zip(self.to_words()) {
+    pub fn store(&self, copy: &[Word], sequence: u64) {
+        let words = words_of(copy);
+        words[RETIRED_SINCE].set(sequence);
+        // A write that is cut off leaves copies that differ in it.
+        fence(Ordering::Release);
+        for (word, value) in words.iter().zip(self.to_words()) {
             word.set(value);
         }
     }
 
+    /// Whether two copies keep what the word after their tallies says.
+    pub(crate) fn agree_in_retired(copies: [&[Word]; 2]) -> bool {
+        let [one, other] = copies.map(|copy| words_of(copy)[RETIRED_SINCE].get());
+        let [retired, other_retired] = copies.map(|copy| Self::load(copy).retired);
+        one != other || retired == other_retired
+    }
+
     /// Fills an unpublished copy with a published one and what is gained, without the detour over
-    /// a tally: this is what every update does twice.
+    /// a tally: this is what every update does twice. The retired part, which no update changes,
+    /// is copied only if it is another.
     #[inline(always)]
     pub fn store_sum(from: &[Word], gained: &[u64; LIVE_WORDS], to: &[Word]) {
         let (from, to) = (words_of(from), words_of(to));
@@ -334,14 +357,18 @@ impl Tally {
             to[at + 1].set(high.wrapping_add(u64::from(carry)));
         };
         add(0);
-        add_wide(1);
+        add(WEIGHT_WORD);
         add(3);
         add_wide(4);
         add(6);
         add_wide(7);
         add_wide(9);
-        for at in LIVE_WORDS..TALLY_WORDS {
-            to[at].set(from[at].get());
+        let since = from[RETIRED_SINCE].get();
+        if to[RETIRED_SINCE].get() != since {
+            for at in LIVE_WORDS..TALLY_WORDS {
+                to[at].set(from[at].get());
+            }
+            to[RETIRED_SINCE].publish(since);
         }
     }
 
@@ -407,19 +434,29 @@ mod tests {
     #[test]
     fn the_short_cut_of_an_update_gives_the_sum() {
         let words = |salt: u64| -> [u64; TALLY_WORDS] {
-            std::array::from_fn(|at| (salt + at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            let mut words =
+                std::array::from_fn(|at| (salt + at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            words[WEIGHT_WORD] /= 2;
+            words[WEIGHT_WORD + 1] = 0;
+            words
         };
-        let (from, to) = (
-            words(1).map(|_| Word::default()),
-            words(1).map(|_| Word::default()),
-        );
+        let copy = || -> [Word; COPY_WORDS] { std::array::from_fn(|_| Word::default()) };
+        let (from, to) = (copy(), copy());
         let start = Tally::from_words(&words(1));
-        start.store(&from);
+        start.store(&from, 1);
         let gained = Tally::from_words(&words(77)).live;
         Tally::store_sum(&from, &gained.to_words(), &to);
         let mut sum = start;
         sum.live.add(&gained);
         assert_eq!(Tally::load(&to), sum);
+        // Again, from there: a retired part that changed goes along, one that did not stays.
+        sum.retired.created += 1;
+        sum.store(&to, 2);
+        for (from, to) in [(&to, &from), (&from, &to)] {
+            assert!(Tally::agree_in_retired([from, to]));
+            Tally::store_sum(from, &[0; LIVE_WORDS], to);
+            assert_eq!(Tally::load(to), sum);
+        }
     }
 
     #[test]

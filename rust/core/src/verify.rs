@@ -85,6 +85,14 @@ impl Table {
                 in_stripe[tenant.label as usize].add(&part);
                 scheduled += data.scheduled_count;
             }
+            for label in 0..labels {
+                let latch = self.totals_of(stripe, label);
+                agree(
+                    &format!("agreement of both copies of the totals of label {label}"),
+                    &Tally::agree_in_retired([0, 1].map(|copy| latch.copy_of(copy))),
+                    &true,
+                )?;
+            }
             let totals = Tally::load(self.totals(stripe).owned());
             agree(&format!("totals of stripe {stripe}"), &totals.live, &sum)?;
             scheduled += totals.retired.scheduled;

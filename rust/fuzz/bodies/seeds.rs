@@ -6,7 +6,7 @@ use std::mem::offset_of;
 
 use curricle_core::layout::{Header, Layout, Shape, Stripe};
 use curricle_core::segment::{Mode, Place};
-use curricle_core::tally::TALLY_WORDS;
+use curricle_core::tally::COPY_WORDS;
 use curricle_core::{Limits, Session, SessionOptions};
 
 use super::checkpoint::HEAD_WORDS;
@@ -155,7 +155,7 @@ pub fn segment_seeds() -> Vec<Seed> {
     // A sum of each copy of the totals, counted from the retired part.
     let retired = |word: usize, to: u64| {
         let first = with_at(&valid, totals + word, to);
-        cut(&with_at(&first, totals + TALLY_WORDS + word, to))
+        cut(&with_at(&first, totals + COPY_WORDS + word, to))
     };
     vec![
         seed("one_task", cut(&valid), None),
