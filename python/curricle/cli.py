@@ -9,6 +9,7 @@ try:
     from rich.console import Console
 
     from curricle import cli_training as training
+    from curricle.cli_errors import Debug, one_line_errors
     from curricle.cli_mettagrid import mettagrid_assembly_lines
     from curricle.cli_simulate import app as simulate_app
 except ModuleNotFoundError as error:
@@ -16,9 +17,11 @@ except ModuleNotFoundError as error:
         raise
     sys.exit(f"curricle: {error.name} is missing; install it with: pip install 'curricle[cli]'")
 
-from curricle.cli_errors import one_line_errors
+from curricle.cli_looking import export_, show
 from curricle.cli_recipe import recipe_app
 from curricle.cli_report import report
+from curricle.cli_sessions import ls, rm
+from curricle.cli_steering import set_
 from curricle.compat.conversion import convert
 from curricle.training.settings import TaskSet
 
@@ -27,7 +30,7 @@ app = typer.Typer(
     # A docstring's paragraphs are filled, not broken where its lines end.
     rich_markup_mode="markdown",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 train_app = typer.Typer(help="Built-in training jobs.", no_args_is_help=True)
@@ -36,6 +39,11 @@ train_app.command("mettagrid-assembly-lines")(mettagrid_assembly_lines)
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(recipe_app, name="recipe")
 app.command("report")(report)
+app.command("ls")(ls)
+app.command("rm")(rm)
+app.command("show")(show)
+app.command("set")(set_)
+app.command("export")(export_)
 
 
 @app.callback()
@@ -60,7 +68,7 @@ def assembly_lines(
     seed: training.Seed = None,
     out: training.Out = None,
     resume: training.Resume = None,
-    debug: training.Debug = False,
+    debug: Debug = False,
 ) -> None:
     """Train a small agent on chains of assemblers.
 
@@ -87,9 +95,10 @@ def convert_state(
         Path, typer.Argument(exists=True, dir_okay=False, help="State dict as JSON, or checkpoint.")
     ],
     target: Annotated[Path, typer.Argument(help="New file: the checkpoint, or the JSON.")],
+    debug: Debug = False,
 ) -> None:
     """Convert an earlier tracker's state dict to a checkpoint, or a checkpoint to a state dict."""
-    with one_line_errors():
+    with one_line_errors(debug):
         tasks = convert(source, target)
     Console(soft_wrap=True).print(f"{tasks} tasks in {target}", highlight=False)
 

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from curricle.errors import CurricleError
 
 INTERRUPTED = 130
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
 
 
 @contextmanager
@@ -19,5 +23,12 @@ def one_line_errors(debug: bool = False) -> Iterator[None]:
     except (CurricleError, ModuleNotFoundError, OSError, ValueError) as error:
         if debug:
             raise
-        Console(stderr=True, soft_wrap=True).print("[red]error:[/]", error, highlight=False)
+        print_error(error)
         raise typer.Exit(1) from error
+
+
+def print_error(error: Exception) -> None:
+    """Prints the line of an error, for a command that goes on."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    # A message has names and labels of users: no markup.
+    console.print("[red]error:[/]", Text(" ".join(str(error).splitlines())))

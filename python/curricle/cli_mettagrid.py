@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from curricle.cli_errors import Debug
 from curricle.cli_training import (
     DEFAULTS,
-    Debug,
     Drawing,
     Episodes,
     ImpossibleRatio,

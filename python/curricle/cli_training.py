@@ -81,7 +81,6 @@ Resume = Annotated[
         help="Go on with the run in this folder; --episodes, --steps and --processes may be new.",
     ),
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
 
 
 def run_training(

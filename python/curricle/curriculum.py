@@ -420,7 +420,7 @@ class Curriculum:
         Raises:
             UnknownTaskError: a task that is not in the pool.
         """
-        return explain(self._tracker, task_id)
+        return explain(self._tracker.backend, task_id)
 
     def plot_labels(self, max_labels: int = 20) -> Figure:
         """A picture of the labels now: share of draws, mean score, mean learning progress.

@@ -5,26 +5,26 @@ from __future__ import annotations
 from math import inf, isclose
 from typing import Any
 
+from curricle._core import Session
+from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.records import distribution
 from curricle.errors import UnknownTaskError
-from curricle.tracker import TaskTracker
 
 # What limits do to a share is told from rounding: limits are kept in billionths.
 _RELATIVE, _ABSOLUTE = 1e-9, 5e-10
 
 
-def explain(tracker: TaskTracker, task_id: int) -> dict[str, Any]:
+def explain(backend: TaskMemoryBackend | Session, task_id: int) -> dict[str, Any]:
     """What `Curriculum.explain` says of a task; `UnknownTaskError` for one that is not there."""
-    backend = tracker.backend
     data = backend.read(task_id)
-    ids, shares = tracker.probabilities()
+    ids, shares = backend.probabilities()
     if data is None:
         raise UnknownTaskError(f"unknown task {task_id}")
     rules = backend.rules.as_dict() | ({"law": "uniform"} if backend.uniform else {})
     floor = rules["floor"]
     probability = float(shares[ids == task_id].sum())
-    limits = tracker.share_limits().get(data.label or "", (0.0, 1.0))
-    guard, factor = _guard(tracker, data.label, limits)
+    limits = backend.share_limits().get(data.label or "", (0.0, 1.0))
+    guard, factor = _guard(backend, data.label, limits)
     # What a guard takes to 0, the law has to be asked for.
     if factor > 0.0:
         by_law = probability / factor
@@ -62,10 +62,10 @@ def explain(tracker: TaskTracker, task_id: int) -> dict[str, Any]:
 
 
 def _guard(
-    tracker: TaskTracker, label: str | None, limits: tuple[float, float]
+    backend: TaskMemoryBackend | Session, label: str | None, limits: tuple[float, float]
 ) -> tuple[str, float]:
     """In words, which guard sets the probabilities of a label, and what it multiplies them by."""
-    shares = tracker.limited_shares()
+    shares = backend.limited_shares()
     by_law, limited = shares.get(label, shares.get(None, (1.0, 1.0)))
     factor = limited / by_law if by_law > 0.0 else inf if limited > 0.0 else 1.0
     least, most = limits

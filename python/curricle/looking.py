@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterable
 
 from curricle._core import Session, list_sessions
 from curricle.errors import SessionError
@@ -24,6 +25,16 @@ def look_into(session: str) -> Session:
     known = [facts["name"] for facts in list_sessions()]
     if session in known:
         return Session(name=session, mode="read-only")
-    close = difflib.get_close_matches(session, known, n=3)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "curricle ls lists them"
-    raise SessionError(f"there is no session {session!r} on this machine; {hint}")
+    raise no_such_session(session, known)
+
+
+def no_such_session(session: str, known: Iterable[str]) -> SessionError:
+    """The error that says so, with those of the ``known`` names that come close."""
+    hint = did_you_mean(session, known) or "curricle ls lists them"
+    return SessionError(f"there is no session {session!r} on this machine; {hint}")
+
+
+def did_you_mean(text: str, known: Iterable[str]) -> str:
+    """A question that names what comes close to ``text``; empty where nothing does."""
+    close = difflib.get_close_matches(text, list(known), n=3)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else ""
