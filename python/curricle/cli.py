@@ -30,7 +30,8 @@ app = typer.Typer(
     # A docstring's paragraphs are filled, not broken where its lines end.
     rich_markup_mode="markdown",
     no_args_is_help=True,
-    add_completion=True,
+    epilog="Exit codes: 0 done, 1 error (a line; --debug shows its trace), 2 wrong usage, "
+    "130 interrupted. Looks at running sessions: docs/looking.md.",
     pretty_exceptions_enable=False,
 )
 train_app = typer.Typer(help="Built-in training jobs.", no_args_is_help=True)
@@ -39,11 +40,17 @@ train_app.command("mettagrid-assembly-lines")(mettagrid_assembly_lines)
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(recipe_app, name="recipe")
 app.command("report")(report)
-app.command("ls")(ls)
-app.command("rm")(rm)
-app.command("show")(show)
-app.command("set")(set_)
-app.command("export")(export_)
+app.command("ls", epilog="Example: curricle ls --json")(ls)
+app.command("rm", epilog="Examples: curricle rm run-1 run-2; curricle rm --dead")(rm)
+app.command("show", epilog="Examples: curricle show run-1; curricle show run-1 --task 7 --json")(
+    show
+)
+app.command(
+    "set",
+    epilog="Examples: curricle set run-1 --min-share easy=0.05 --ban broken; "
+    "curricle set run-1 --freeze",
+)(set_)
+app.command("export", epilog="Example: curricle export run-1 tasks.csv")(export_)
 
 
 @app.callback()
@@ -97,7 +104,7 @@ def convert_state(
     target: Annotated[Path, typer.Argument(help="New file: the checkpoint, or the JSON.")],
     debug: Debug = False,
 ) -> None:
-    """Convert an earlier tracker's state dict to a checkpoint, or a checkpoint to a state dict."""
+    """Convert a state dict of an earlier tracker to a checkpoint, or back."""
     with one_line_errors(debug):
         tasks = convert(source, target)
     Console(soft_wrap=True).print(f"{tasks} tasks in {target}", highlight=False)

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from curricle.checks import MAX_ID, MIN_ID
 from curricle.cli_errors import Debug, one_line_errors
 from curricle.cli_names import Json, Name, complete_label
 from curricle.cli_tables import print_label, print_session, print_task
@@ -20,8 +19,6 @@ def show(
     task: Annotated[
         int | None,
         typer.Option(
-            min=MIN_ID,
-            max=MAX_ID,
             metavar="ID",
             help="One task: its record, and why it has its probability.",
             show_default=False,

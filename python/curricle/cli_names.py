@@ -21,7 +21,8 @@ def complete_session(incomplete: str) -> list[str]:
 def complete_label(context: typer.Context, incomplete: str) -> list[str]:
     """Labels, that begin so, of the session that the command line names."""
     try:
-        look = look_into(context.params["name"])
+        # A command line whose last option has no value yet is not taken apart to the end.
+        look = look_into(context.params["name"] or context.args[0])
         return [label for label in sorted(look.label_totals()) if label.startswith(incomplete)]
     except Exception:
         return []

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from curricle.cli_errors import INTERRUPTED, one_line_errors
+from curricle.cli_errors import INTERRUPTED, Debug, one_line_errors
 from curricle.recipes.impossible import Family, label_figures, late_share, run_arm, uniform_share
 from curricle.recipes.picture import draw_recipe
 from curricle.recipes.report import Run, legend, outcome_table, outcomes, write_json
@@ -39,7 +39,11 @@ def _root() -> None:
 @recipe_app.command("impossible")
 def impossible(
     curriculum: Annotated[
-        ProgressName, typer.Option(help="The curriculum that is put to the checks.")
+        ProgressName,
+        typer.Option(
+            metavar="NAME",
+            help=f"What is put to the checks: {', '.join(get_args(ProgressName))}.",
+        ),
     ] = "learning-progress",
     noisy: Annotated[
         bool, typer.Option("--noisy", help="Add 10% of tasks whose reward is a coin's.")
@@ -67,6 +71,7 @@ def impossible(
         Path | None,
         typer.Option(file_okay=False, help="Folder for impossible.json and impossible.png."),
     ] = None,
+    debug: Debug = False,
 ) -> None:
     """Check that tasks on which nothing can be learned do not fool the curriculum.
 
@@ -83,7 +88,7 @@ def impossible(
     families: list[Family] = ["impossible", "noisy"] if noisy else ["impossible"]
     console = Console(highlight=False)
     stop = StopRequest()
-    with one_line_errors():
+    with one_line_errors(debug):
         settings = TrainSettings(
             tasks=tasks,
             backend=backend,

@@ -13,6 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from curricle.algorithms.catalogue import ALGORITHMS
+from curricle.cli_errors import Debug
 from curricle.config import SessionConfig
 from curricle.errors import CurricleError
 from curricle.simulate import Simulation, simulate
@@ -65,6 +66,7 @@ def hypercube(
     episodes: Episodes = 20_000,
     seeds: Seeds = 5,
     out: Out = None,
+    debug: Debug = False,
 ) -> None:
     """A grid of tasks, of which only those next to what was learned can be learned.
 
@@ -81,6 +83,7 @@ def hypercube(
         episodes,
         seeds,
         out,
+        debug,
     )
 
 
@@ -109,6 +112,7 @@ def noisy_chain(
     episodes: Episodes = 40_000,
     seeds: Seeds = 5,
     out: Out = None,
+    debug: Debug = False,
 ) -> None:
     """Skills to be learned one after the other, among tasks that look as if they taught something.
 
@@ -134,6 +138,7 @@ def noisy_chain(
         episodes,
         seeds,
         out,
+        debug,
     )
 
 
@@ -145,6 +150,7 @@ def _simulate(
     episodes: int,
     seeds: int,
     out: Path | None,
+    debug: bool,
 ) -> None:
     """Simulates the algorithm and the baseline; prints the table and writes the picture."""
     if out is not None:
@@ -169,6 +175,8 @@ def _simulate(
             draw_simulations(out, arms, title)
             console.print(f"picture in {out}", highlight=False, soft_wrap=True)
     except (CurricleError, OSError, ValueError) as error:
+        if debug:
+            raise
         raise typer.BadParameter(str(error)) from error
 
 

@@ -25,7 +25,7 @@ def print_session(console: Console, found: Mapping[str, Any], rows: int) -> None
     _print_pairs(
         console,
         {
-            "state": "live" if session["live"] else "nobody is attached",
+            "state": _state(session),
             "file": f"{session['path']}, {size(session['bytes'])}",
             "made": f"{clock(session['created'])} ({age(session['created'])} ago)"
             + (f" by process {creator}" if creator else "")
@@ -139,7 +139,7 @@ def _print_steering(console: Console, found: Mapping[str, Any], most_acts: int) 
         {
             "law": steering["law"] + (" (by an act)" if steering["uniform"] else ""),
             "progress": "frozen" if steering["frozen"] else "follows the scores",
-            "limits": "; ".join(limits) or "none",
+            "limits": "\n".join(limits) or "none",
         },
     )
     if not acts:
@@ -151,6 +151,14 @@ def _print_steering(console: Console, found: Mapping[str, Any], most_acts: int) 
         table.add_row(Text(describe_act(act)), str(act["pid"]), clock(act["time"]))
     console.print(table)
     _print_rest(console, len(acts) - most_acts, "earlier")
+
+
+def _state(session: Mapping[str, Any]) -> str:
+    if session["live"]:
+        return "live"
+    if session["persist"] is False:
+        return "dead: its processes ended without leaving it"
+    return "idle: it persists, and nobody is attached"
 
 
 def _heading(console: Console, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -31,7 +31,11 @@ Processes = Annotated[
 ]
 Drawing = Annotated[
     CurriculumName | None,
-    typer.Option(help="How tasks are drawn.", show_default=DEFAULTS.curriculum),
+    typer.Option(
+        metavar="NAME",
+        help=f"How tasks are drawn: {', '.join(get_args(CurriculumName))}.",
+        show_default=DEFAULTS.curriculum,
+    ),
 ]
 ImpossibleRatio = Annotated[
     float | None,
@@ -70,7 +74,7 @@ Out = Annotated[
     typer.Option(
         file_okay=False,
         help="Folder for summary, curve, checkpoint and pictures; new or empty.",
-        show_default="runs/COMMAND-CURRICULUM-TIME",
+        show_default="a new one in runs",
     ),
 ]
 Resume = Annotated[

@@ -39,11 +39,11 @@ def _plain(value: Any) -> Any:
 
 
 def number(value: float | None) -> str:
-    """A number with four significant digits at most; a dash where there is none."""
+    """An integer in full, else four significant digits; a dash where there is no number."""
     if value is None or np.isnan(value):
         return "-"
-    if value == int(value) if np.isfinite(value) else False:
-        return f"{value:,.0f}"
+    if np.isfinite(value) and value == int(value):
+        return f"{int(value):,}"
     return f"{value:.4g}"
 
 
@@ -60,7 +60,7 @@ def size(value: float) -> str:
 def _scaled(value: float, step: float, units: tuple[str, ...]) -> str:
     at = 0
     # What would be rounded to the next unit is shown in it.
-    while abs(value) >= (999.5 if at == 0 else 999.95) and at < len(units) - 1:
+    while abs(value) >= 999.5 and at < len(units) - 1:
         value /= step
         at += 1
     return (

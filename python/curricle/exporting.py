@@ -69,6 +69,8 @@ def export(look: Session, path: Path, *, force: bool = False) -> tuple[int, int]
         )
     if path.exists() and not force:
         raise FileExistsError(f"{path} is there already; --force replaces it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}; make it first")
     with _replacing(path) as unfinished:
         columns = table_of(look)
         write(unfinished, columns)

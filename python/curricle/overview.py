@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curricle import checks
 from curricle._core import Session, list_sessions
 from curricle.errors import UnknownTaskError
 from curricle.explanation import explain
@@ -77,7 +78,9 @@ def describe_task(look: Session, task_id: int) -> dict[str, Any]:
 
     Raises:
         UnknownTaskError: the session has no such task.
+        ValueError: no 64-bit integer.
     """
+    task_id = checks.integer(task_id, "the task id", checks.MIN_ID, checks.MAX_ID)
     data = look.read(task_id)
     if data is None:
         raise UnknownTaskError(
