@@ -2,8 +2,8 @@
 
 import csv
 import json
-import math
 import os
+import resource
 import secrets
 import subprocess
 import sys
@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from curricle import LearningProgressConfig, Session, cli_sessions, list_sessions, session_facts
+from curricle import (
+    LearningProgressConfig,
+    Session,
+    cli_sessions,
+    list_sessions,
+    remove_session,
+    session_facts,
+)
 from curricle.cli import app
 from curricle.cli_values import count, size
 from curricle.errors import SessionError
@@ -34,7 +41,11 @@ def fill(labels):
 
 @pytest.fixture
 def prefix():
-    return f"test-{secrets.token_hex(8)}"
+    prefix = f"test-{secrets.token_hex(8)}"
+    yield prefix
+    for listed in list_sessions():
+        if listed["name"].startswith(prefix):
+            remove_session(listed["name"], force=True)
 
 
 @pytest.fixture
@@ -128,19 +139,22 @@ class TestLs:
         assert "of 12345" in text
 
     def test_rate_counts_the_episodes_between_two_looks(self, prefix, trainer, only, monkeypatch):
-        asked = []
+        trainer.ask(update, 10, times=1000)
+        asked, times = [], []
 
         def play(seconds):
             asked.append(seconds)
+            times.append(time.monotonic())
             trainer.ask(update, 10, times=50)
+            times.append(time.monotonic())
 
         monkeypatch.setattr(session_facts.time, "sleep", play)
-        start = time.monotonic()
+        before = time.monotonic()
         (facts,) = session_facts.survey(0.5)
-        longest = time.monotonic() - start
+        longest = time.monotonic() - before
         assert asked == [0.5]
-        assert facts.completions == 55
-        assert 50 / longest <= facts.rate < math.inf
+        assert facts.completions == 1055
+        assert 50 / longest <= facts.rate <= 50 / (times[1] - times[0])
 
     def test_a_session_that_ends_meanwhile_is_left_out(self, prefix, only, monkeypatch):
         worker = Worker()
@@ -250,12 +264,16 @@ class TestSet:
         run("set", prefix, "--min-share", "speed=fast=0.9", "--min-share", "walk=0.1")
         limits = Session(name=prefix, mode="read-only").share_limits()
         assert limits == {"walk": (0.1, 1.0), "speed=fast": (0.9, 1.0)}
+        run("set", prefix, "--min-share", "walk=0.9", "--min-share", "speed=fast=0.1")
+        limits = Session(name=prefix, mode="read-only").share_limits()
+        assert limits == {"walk": (0.9, 1.0), "speed=fast": (0.1, 1.0)}
         assert "take the ban off" in refusal_after_ban(prefix)
 
     def test_a_dead_session_cannot_be_steered_but_shown(self, prefix):
         leave_dead(prefix)
         assert "the session is dead" in refusal("set", prefix, "--freeze")
         assert "dead: its processes ended" in run("show", prefix).stdout
+        assert run_json("show", prefix)["totals"]["score_min"] is None
         run("rm", prefix)
 
 
@@ -283,6 +301,7 @@ class TestShow:
             assert row["probability"] == pytest.approx(shares[ids == 10 * at].sum())
             assert row["completions"] == (5 if at == 0 else 0)
         text = run("show", prefix, COLUMNS="80").stdout
+        assert r"zwei\nZeilen, läuft" in text
         assert all(len(line) <= 80 for line in text.splitlines())
         assert "[bold]x[/]" in text
         assert "ban speed=fast" in text
@@ -334,6 +353,10 @@ def fill_label():
     session.create(70, label="walk")
     for score in np.linspace(0.0, 1.0, 20):
         session.update(70, float(score))
+
+
+def allow_small_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
 
 
 class TestExport:
@@ -390,6 +413,11 @@ class TestExport:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
         hint = refusal("export", prefix, tmp_path / "a.parquet")
         assert "pip install 'curricle[parquet]'" in hint
+        small = [sys.executable, "-m", "curricle.cli", "export", prefix, tmp_path / "a.csv"]
+        ran = subprocess.run(
+            small, capture_output=True, text=True, timeout=LIMIT, preexec_fn=allow_small_files
+        )
+        assert (ran.returncode, ran.stderr) == (1, "error: [Errno 27] File too large\n")
         assert os.listdir(tmp_path) == []
 
 

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from curricle._core import list_sessions, remove_session
 from curricle.cli_errors import Debug, one_line_errors, print_error
 from curricle.cli_names import Json, complete_session
-from curricle.cli_values import age, count, output, print_json, size
+from curricle.cli_values import age, count, output, print_json, shown, size
 from curricle.errors import SessionError
 from curricle.looking import no_such_session
 from curricle.session_facts import SessionFacts, survey
@@ -47,7 +46,7 @@ def ls(json: Json = False, debug: Debug = False) -> None:
     console.print(table)
     for facts in sessions:
         if facts.reason is not None:
-            console.print(Text(f"{facts.name}: {facts.reason}"), soft_wrap=True)
+            console.print(shown(f"{facts.name}: {facts.reason}"), soft_wrap=True)
 
 
 def _table(sessions: list[SessionFacts], *, creators: bool = True) -> Table:
@@ -63,15 +62,15 @@ def _table(sessions: list[SessionFacts], *, creators: bool = True) -> Table:
     for facts in sessions:
         has_tasks = facts.tasks is not None
         table.add_row(
-            Text(facts.name),
-            Text(_state(facts), style=_STYLES.get(facts.state, "")),
+            shown(facts.name),
+            shown(_state(facts), _STYLES.get(facts.state, "")),
             f"{count(facts.tasks)}/{count(facts.capacity)}" if has_tasks else "-",
             count(facts.completions),
             count(facts.rate),
             "-" if facts.processes is None else str(len(facts.processes)),
             age(facts.created),
             size(facts.bytes),
-            *([Text(_creator(facts))] if creators else []),
+            *([shown(_creator(facts))] if creators else []),
         )
     return table
 
@@ -136,7 +135,7 @@ def rm(
     for name in dict.fromkeys(names or []):
         try:
             if remove_session(name, force=force):
-                console.print(Text(f"removed {name}"), soft_wrap=True)
+                console.print(shown(f"removed {name}"), soft_wrap=True)
             # A dead session that is gone is what was asked for.
             elif not dead:
                 raise no_such_session(name, known)

@@ -4,13 +4,12 @@ import os
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from curricle._core import Session
 from curricle.cli_errors import Debug, one_line_errors
 from curricle.cli_names import Name, complete_label, complete_share
 from curricle.cli_tables import print_steering
-from curricle.cli_values import output
+from curricle.cli_values import output, shown
 from curricle.looking import look_into
 from curricle.steering import Changes
 
@@ -101,7 +100,7 @@ def set_(
         finally:
             session.close()
     for what in done or ["nothing to change: the session is steered so already"]:
-        console.print(Text(what), soft_wrap=True)
+        console.print(shown(what), soft_wrap=True)
 
 
 def _shares(given: list[str], option: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from curricle._core import Session
 from curricle.acts import describe_act, describe_limits
-from curricle.cli_values import age, clock, count, number, size
+from curricle.cli_values import age, clock, count, number, shown, size
 from curricle.overview import describe_steering
 
 # Acts that an overview shows; the session keeps 32.
@@ -19,7 +19,7 @@ _ACTS = 8
 def print_session(console: Console, found: Mapping[str, Any], rows: int) -> None:
     """Prints what `describe_session` has found, with ``rows`` labels at most."""
     session, totals = found["session"], found["totals"]
-    console.print(Text(session["name"] or session["path"], style="bold"))
+    console.print(shown(session["name"] or session["path"], "bold"))
     processes = session["processes"]
     creator = session["creator"]
     _print_pairs(
@@ -52,7 +52,7 @@ def print_session(console: Console, found: Mapping[str, Any], rows: int) -> None
     for label, row in ranked[:rows]:
         done = row["completions"]
         table.add_row(
-            Text(label),
+            shown(label),
             count(row["tasks"]),
             count(row["scheduled"]),
             count(done),
@@ -67,7 +67,7 @@ def print_session(console: Console, found: Mapping[str, Any], rows: int) -> None
 def print_label(console: Console, found: Mapping[str, Any]) -> None:
     """Prints what `describe_label` has found."""
     totals, limits = found["totals"], found["limits"]
-    console.print(Text(f"label {found['label']}", style="bold"))
+    console.print(shown(f"label {found['label']}", "bold"))
     text = describe_limits(found["label"], limits["least"], limits["most"])
     _print_pairs(console, {"probability": number(found["probability"]), "limits": text})
     _heading(console, "Totals")
@@ -91,7 +91,7 @@ def print_task(console: Console, found: Mapping[str, Any]) -> None:
     """Prints what `describe_task` has found."""
     record, why = found["record"], found["why"]
     label = "without a label" if record["label"] is None else f"of label {record['label']}"
-    console.print(Text(f"task {record['task_id']} {label}", style="bold"))
+    console.print(shown(f"task {record['task_id']} {label}", "bold"))
     _heading(console, "Record")
     left_out = ("task_id", "label", "columns", "creation_time")
     fields = {name: value for name, value in record.items() if name not in left_out}
@@ -139,7 +139,7 @@ def _print_steering(console: Console, found: Mapping[str, Any], most_acts: int) 
         {
             "law": steering["law"] + (" (by an act)" if steering["uniform"] else ""),
             "progress": "frozen" if steering["frozen"] else "follows the scores",
-            "limits": "\n".join(limits) or "none",
+            "limits": limits or "none",
         },
     )
     if not acts:
@@ -148,7 +148,7 @@ def _print_steering(console: Console, found: Mapping[str, Any], most_acts: int) 
     for column in ("by process", "at"):
         table.add_column(column, no_wrap=True)
     for act in acts[len(acts) - most_acts :] if most_acts < len(acts) else acts:
-        table.add_row(Text(describe_act(act)), str(act["pid"]), clock(act["time"]))
+        table.add_row(shown(describe_act(act)), str(act["pid"]), clock(act["time"]))
     console.print(table)
     _print_rest(console, len(acts) - most_acts, "earlier")
 
@@ -165,13 +165,15 @@ def _heading(console: Console, text: str) -> None:
     console.print(Text(f"\n{text}", style="bold"))
 
 
-def _print_pairs(console: Console, pairs: Mapping[str, str]) -> None:
-    """Prints names and texts, a line each."""
+def _print_pairs(console: Console, pairs: Mapping[str, str | list[str]]) -> None:
+    """Prints names and texts, a line for each text."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in pairs.items():
-        grid.add_row(name, Text(text))
+        grid.add_row(
+            name, shown(text) if isinstance(text, str) else Text("\n").join(map(shown, text))
+        )
     console.print(grid)
 
 
@@ -186,7 +188,7 @@ def _print_grid(console: Console, values: Mapping[str, Any]) -> None:
     for at in range(half):
         cells: list[Text] = []
         for name, value in entries[at::half]:
-            cells += [Text(name), Text(_text(value))]
+            cells += [Text(name), shown(_text(value))]
         grid.add_row(*cells)
     console.print(grid)
 

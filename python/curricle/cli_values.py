@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.text import Text
 
 # Wide enough for any row where no terminal says how wide it is: a row is a line for a script.
 _WIDE = 1000
@@ -36,6 +37,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value
+
+
+def shown(text: str, style: str = "") -> Text:
+    """A text of users as it stands: without markup, and with what is not printable escaped."""
+    return Text(text if text.isprintable() else repr(text)[1:-1], style)
 
 
 def number(value: float | None) -> str:
