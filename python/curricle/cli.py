@@ -12,6 +12,10 @@ try:
     from curricle.cli_errors import Debug, one_line_errors
     from curricle.cli_mettagrid import mettagrid_assembly_lines
     from curricle.cli_simulate import app as simulate_app
+    from curricle.extras import need_extra
+
+    # Imported where a picture is drawn, after an hour of training maybe.
+    need_extra("curricle", "cli", "matplotlib")
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("typer", "rich", "matplotlib"):
         raise

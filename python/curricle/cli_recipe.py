@@ -11,7 +11,6 @@ from rich.progress import Progress as ProgressBar
 
 from curricle.cli_errors import INTERRUPTED, Debug, one_line_errors
 from curricle.recipes.impossible import Family, label_figures, late_share, run_arm, uniform_share
-from curricle.recipes.picture import draw_recipe
 from curricle.recipes.report import Run, legend, outcome_table, outcomes, write_json
 from curricle.training.checkpoint import Progress
 from curricle.training.settings import (
@@ -115,6 +114,8 @@ def impossible(
             console.print(f"[{colour}]{outcome.verdict}[/]", soft_wrap=True)
         if out is not None:
             write_json(out / "impossible.json", runs, found)
+            from curricle.recipes.picture import draw_recipe
+
             draw_recipe(out / "impossible.png", runs, families)
             console.print(f"results in {out}", soft_wrap=True)
     if not all(outcome.holds for outcome in found):

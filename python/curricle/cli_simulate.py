@@ -18,8 +18,7 @@ from curricle.config import SessionConfig
 from curricle.errors import CurricleError
 from curricle.simulate import Simulation, simulate
 from curricle.simulation_config import make_config
-from curricle.simulation_plots import BASELINE, Arms, draw_simulations
-from curricle.simulation_summary import summarise
+from curricle.simulation_summary import BASELINE, Arms, summarise
 from curricle.students import HypercubeStudent, NoisyChainStudent, Student
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -172,6 +171,8 @@ def _simulate(
         title = f"{name}, {student.num_tasks:,} tasks, {student.goals:,} to master"
         console.print(_table(arms, f"{title} (episodes: {episodes:,}, seeds: {seeds})"))
         if out is not None:
+            from curricle.simulation_plots import draw_simulations
+
             draw_simulations(out, arms, title)
             console.print(f"picture in {out}", highlight=False, soft_wrap=True)
     except (CurricleError, OSError, ValueError) as error:

@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from curricle.cli_errors import INTERRUPTED, one_line_errors
-from curricle.plots import draw_run
 from curricle.training.engine import engine_of
 from curricle.training.live import ConsoleMonitor, label_table
 from curricle.training.run_folder import create_folder, read_settings, write_settings
@@ -168,6 +167,9 @@ def _write_results(settings: TrainSettings, result: Result, folder: Path, consol
     summary = summarise(settings, result)
     write_summary(folder / "summary.json", summary)
     title = f"{engine_of(settings.engine).title}, {settings.curriculum}"
+    # Later than the module, as in all commands: matplotlib takes longer than most of them.
+    from curricle.plots import draw_run
+
     draw_run(folder, result.progress.curve, title=title)
     console.print(label_table(result.totals, result.success, max_rows=len(result.totals)))
     console.print(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,13 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from curricle.plot_style import COLOURS, GREY, INK, STYLE, new_figure
-from curricle.simulate import Simulation
-
-Arms = Mapping[str, Sequence[Simulation]]
-"""Simulations of one student, with several seeds each, by the name of the algorithm."""
-
-BASELINE = "uniform"
-"""The algorithm that others are held against."""
+from curricle.simulation_summary import BASELINE, Arms
 
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)))
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from curricle.simulate import Simulation
+
+Arms = Mapping[str, Sequence[Simulation]]
+"""Simulations of one student, with several seeds each, by the name of the algorithm."""
+
+BASELINE = "uniform"
+"""The algorithm that others are held against."""
 
 REACHED = (0.5, 0.9, 0.99)
 NEVER = "-"
