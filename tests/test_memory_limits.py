@@ -32,7 +32,7 @@ place = {"name": "small"} if folder == "/dev/shm" else {"path": folder + "/small
 
 def attempt(capacity):
     try:
-        return Session(capacity, max_labels=16, **place)
+        return Session(capacity, max_labels=12, **place)
     except SessionError as error:
         return str(error)
 
@@ -100,7 +100,7 @@ fits.close()
         assert 0.9 * MEBIBYTE < available <= MEBIBYTE
         assert f"available in {folder};" in text
         assert all(remedy in text for remedy in REMEDIES)
-    assert numbers(said[0])[0] == Session(20_000, max_labels=16).nbytes
+    assert numbers(said[0])[0] == Session(20_000, max_labels=12).nbytes
     assert left == []
     assert tasks == 1000
     assert nbytes < MEBIBYTE
@@ -166,7 +166,7 @@ print(json.dumps([fits, session.nbytes, said]))
 
 
 def test_a_limit_on_the_size_of_files(tmp_path):
-    path, needed = tmp_path / "session", Session(20_000, max_labels=16).nbytes
+    path, needed = tmp_path / "session", Session(20_000, max_labels=12).nbytes
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MEBIBYTE, hard))
     try:
