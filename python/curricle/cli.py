@@ -16,6 +16,7 @@ try:
 
     # Imported where a picture is drawn, after an hour of training maybe.
     need_extra("curricle", "cli", "matplotlib")
+    from curricle.cli_top import top
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("typer", "rich", "matplotlib"):
         raise
@@ -55,6 +56,7 @@ app.command(
     "curricle set run-1 --freeze",
 )(set_)
 app.command("export", epilog="Example: curricle export run-1 tasks.csv")(export_)
+app.command("top")(top)
 
 
 @app.callback()

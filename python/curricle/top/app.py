@@ -1,0 +1,393 @@
+"""The live view itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import ClassVar
+
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import ContentSwitcher, Footer, Input, Static
+
+from curricle._core import Session
+from curricle.errors import SessionError
+from curricle.looking import look_into
+from curricle.top.detail import Task, Tasks, read_task, read_tasks
+from curricle.top.heading import LINES, heading
+from curricle.top.histogram import histogram
+from curricle.top.history import History
+from curricle.top.look import Look, look_at
+from curricle.top.table import Table
+from curricle.top.text import clock, fit
+from curricle.top.views import (
+    HELP,
+    acts_text,
+    label_columns,
+    label_name,
+    task_columns,
+    task_text,
+)
+
+_INTERVALS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+# Seconds between two readings of all tasks, at least.
+_DETAIL_SECONDS = 3.0
+# Looking takes at most this share of the time, however large the session is.
+_MOST_WORK = 0.05
+_WIDE = 120
+
+
+class Top(App[None]):
+    """Shows a session until it is told to quit; it only reads.
+
+    Args:
+        session: an open handle of the session, which is closed at the end.
+        name: what the session is called, and found again by when it has been replaced.
+    """
+
+    ENABLE_COMMAND_PALETTE = False
+    CSS = f"""
+    #heading {{ height: {LINES}; text-wrap: nowrap; text-overflow: ellipsis; }}
+    #title {{ height: 1; text-style: bold; background: $panel; text-wrap: nowrap; }}
+    #body {{ height: 1fr; }}
+    #views {{ width: 1fr; }}
+    #histograms {{ display: none; width: 1fr; height: 1fr; }}
+    .histograms #histograms {{ display: block; }}
+    .histograms.narrow #views {{ display: none; }}
+    .histograms.wide #histograms {{ width: 46; border-left: solid $panel; padding-left: 1; }}
+    #filter {{ display: none; height: 1; border: none; padding: 0; }}
+    #filter.open {{ display: block; }}
+    Table {{ height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }}
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", key_display="esc"),
+        Binding("slash", "filter", "filter", key_display="/"),
+        Binding("h", "histograms", "histograms"),
+        Binding("a", "view('acts')", "acts"),
+        Binding("p", "pause", "pause"),
+        Binding("question_mark", "view('help')", "help", key_display="?"),
+        Binding("q,ctrl+c", "quit", "quit", key_display="q"),
+        Binding("plus,equals_sign", "faster(1)", show=False),
+        Binding("minus", "faster(-1)", show=False),
+        Binding("n", "follow", show=False),
+    ]
+
+    def __init__(self, session: Session, name: str) -> None:
+        super().__init__()
+        self.history = History()
+        self.shown: Look | None = None
+        self.interval = 1.0
+        self.paused = False
+        self.ended_at: float | None = None
+        self._session = session
+        self._name = name
+        self._successor: Session | None = None
+        self._label: str | None = None
+        self._task_id = 0
+        self._before: list[str] = []
+        self._tasks: Tasks | None = None
+        self._task: Task | None = None
+        self._detail_due = 0.0
+        self._seen_live = False
+
+    def compose(self) -> ComposeResult:
+        """The heading, a line that says what is below it, the views, the keys."""
+        yield Static(id="heading", markup=False)
+        yield Static(id="title", markup=False)
+        with Horizontal(id="body"):
+            with ContentSwitcher(id="views", initial="labels"):
+                yield Table("share", id="labels")
+                yield Table("probability", id="tasks")
+                for name in ("task", "acts", "help"):
+                    with VerticalScroll(id=name):
+                        yield Static(id=f"{name}-text", markup=False)
+            yield Static(id="histograms", markup=False)
+        yield Input(id="filter", placeholder="a part of a label, or the id of a task", compact=True)
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Looks for the first time."""
+        self.query_one("#help-text", Static).update(HELP)
+        self.query_one("#labels").focus()
+        self._on_width()
+        self._soon(0.0)
+
+    def on_unmount(self) -> None:
+        """Lets the session go."""
+        self._session.close()
+        if self._successor is not None:
+            self._successor.close()
+
+    @property
+    def view(self) -> str:
+        """What is below the heading: "labels", "tasks", "task", "acts" or "help"."""
+        return self.query_one(ContentSwitcher).current or "labels"
+
+    # Looking.
+
+    def _soon(self, seconds: float) -> None:
+        self.set_timer(max(seconds, 0.001), self._start_look)
+
+    def _start_look(self) -> None:
+        self.run_worker(self._look_and_go_on(), group="looks")
+
+    async def _look_and_go_on(self) -> None:
+        began = time.monotonic()
+        if not self.paused:
+            await self.look()
+        took = time.monotonic() - began
+        self._soon(max(self.interval - took, took * (1 / _MOST_WORK - 1)))
+
+    async def look(self) -> None:
+        """Looks at the session once, in a thread, and shows what is new."""
+        session = self._session
+        if self.ended_at is None:
+            look = await asyncio.to_thread(look_at, session)
+            if session is not self._session:
+                return
+            self.history.add(look)
+            self.shown = look
+            self._seen_live |= look.live
+            if not look.live:
+                self.ended_at = look.time
+        elif self._successor is None:
+            self._successor = await asyncio.to_thread(self._new_session)
+        if self._wants_detail() and time.monotonic() >= self._detail_due:
+            await self.look_closer()
+        self._show()
+
+    def _wants_detail(self) -> bool:
+        return self.view in ("tasks", "task") or self.histograms_open
+
+    @property
+    def histograms_open(self) -> bool:
+        """Whether histograms are shown."""
+        return self.query_one("#body").has_class("histograms")
+
+    async def look_closer(self) -> None:
+        """Reads all tasks, or one, as the view needs it, in a thread, and shows them."""
+        session, task_id = self._session, self._task_id
+        began = time.monotonic()
+        if self.view == "task":
+            self._task = await asyncio.to_thread(read_task, session, task_id)
+        if self.view == "tasks" or self.histograms_open:
+            self._tasks = await asyncio.to_thread(read_tasks, session)
+        took = time.monotonic() - began
+        self._detail_due = time.monotonic() + max(_DETAIL_SECONDS, took * (1 / _MOST_WORK - 1))
+        self._show()
+
+    def _new_session(self) -> Session | None:
+        """A live session of the name other than the one that is shown."""
+        try:
+            found = look_into(self._name)
+        except SessionError:
+            return None
+        if found.live and found.created_at != self._session.created_at:
+            return found
+        found.close()
+        return None
+
+    # Showing.
+
+    def _show(self) -> None:
+        look = self.shown
+        if look is None or not self.is_running:
+            return
+        created_at = self._session.created_at
+        lines = heading(self._name, created_at, look, self.history, self._state())
+        self.query_one("#heading", Static).update(lines)
+        self.query_one("#labels", Table).show(label_columns(self.history), self.history.labels)
+        self.query_one("#acts-text", Static).update(acts_text(look))
+        if self.view == "task":
+            text = task_text(self._task_id, self._task)
+            self.query_one("#task-text", Static).update(text)
+        if self._tasks is not None and self.view == "tasks":
+            fields = self._tasks.of(self._label)
+            self.query_one("#tasks", Table).show(task_columns(fields), fields["task_id"])
+        if self.histograms_open:
+            self._show_histograms()
+        self._show_title()
+
+    def _state(self) -> str:
+        if self.ended_at is None:
+            return "PAUSED" if self.paused else "live"
+        ended = f"ended {'' if self._seen_live else 'before '}{clock(self.ended_at)}"
+        if self._successor is None:
+            return ended
+        return f"{ended}, runs again: n follows"
+
+    def _show_title(self) -> None:
+        view = self.view
+        if view in ("labels", "tasks"):
+            table = self.query_one(f"#{view}", Table)
+            what = "labels" if view == "labels" else f"tasks of {label_name(self._label)}"
+            order = f"by {table.sorted_by}{'' if table.descending else ', least first'}"
+            parts = [f"{table.seen:,} {what}", order]
+            if table.filter:
+                parts.insert(1, f'with "{table.filter}"')
+        else:
+            parts = [{"task": f"task {self._task_id}", "acts": "acts", "help": "help"}[view]]
+        if view == "tasks" and self._tasks is None:
+            parts = [f"tasks of {label_name(self._label)}", "being read"]
+        parts.append(f"every {self.interval:g} s")
+        # What is said last is what may be missed.
+        text = " \N{MIDDLE DOT} ".join(parts)
+        self.query_one("#title", Static).update(fit(text, max(1, self.size.width)))
+
+    def _show_histograms(self) -> None:
+        panel = self.query_one("#histograms", Static)
+        if self._tasks is None:
+            panel.update("histograms: tasks are being read")
+            return
+        height, width = panel.content_size.height, panel.content_size.width
+        fields = self._tasks.fields
+        number = len(fields["task_id"])
+        beside = width >= 76
+        lines = max(3, (height - 2 if beside else height // 2 - 2) - 1)
+        each = max(20, width // 2 - 1 if beside else width)
+        blocks = []
+        for title, name in (("LP", "lp_score"), ("probability", "probability")):
+            bars = histogram(fields[name].astype(float), lines, each)
+            blocks.append([f"{title} of {number:,} tasks".ljust(each), *bars])
+        if beside:
+            longest = max(map(len, blocks))
+            for block in blocks:
+                block.extend([" " * each] * (longest - len(block)))
+            rows = ["  ".join(pair) for pair in zip(*blocks, strict=True)]
+        else:
+            rows = [*blocks[0], "", *blocks[1]]
+        panel.update("\n".join(rows))
+
+    # What keys and the mouse do.
+
+    def action_view(self, view: str) -> None:
+        """Opens a view over the one that is open, or closes it again."""
+        if self.view == view:
+            self.action_back()
+        else:
+            self._before.append(self.view)
+            self._open(view)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Names in the line of keys only those that do something in this view."""
+        if action == "filter":
+            return self.view in ("labels", "tasks")
+        if action == "back":
+            return bool(self._before) or self.histograms_open or bool(self._filter_of_view)
+        return True
+
+    @property
+    def _filter_of_view(self) -> str:
+        table = self.query_one(f"#{self.view}")
+        return table.filter if isinstance(table, Table) else ""
+
+    def action_back(self) -> None:
+        """Clears the filter, or closes what was opened last."""
+        table = self.query_one(f"#{self.view}")
+        if isinstance(table, Table) and table.filter:
+            table.set_filter("")
+        elif self._before:
+            self._open(self._before.pop())
+        elif self.histograms_open:
+            self.action_histograms()
+
+    def _open(self, view: str) -> None:
+        self.query_one(ContentSwitcher).current = view
+        self.query_one(f"#{view}").focus()
+        self.refresh_bindings()
+        self._closer_now()
+        self._show()
+
+    def _closer_now(self) -> None:
+        """Reads what a view that was just opened needs, paused or not."""
+        if self._wants_detail():
+            self.run_worker(self.look_closer(), group="details", exclusive=True)
+
+    def on_table_opened(self, opened: Table.Opened) -> None:
+        """Goes from labels to the tasks of one, and from them to one task."""
+        if self.view == "labels":
+            self._label = opened.key if isinstance(opened.key, str) else None
+            self.query_one("#tasks", Table).show([], [])
+            self.action_view("tasks")
+        elif self.view == "tasks":
+            self._task_id, self._task = int(str(opened.key)), None
+            self.action_view("task")
+
+    def on_table_arranged(self) -> None:
+        """Says what the order and the filter are."""
+        self._show_title()
+        self.refresh_bindings()
+
+    def action_histograms(self) -> None:
+        """Shows histograms, in a narrow terminal in place of the view, or hides them."""
+        self.query_one("#body").toggle_class("histograms")
+        # What is hidden has lost the keys.
+        self.query_one(f"#{self.view}").focus()
+        self.refresh_bindings()
+        self._closer_now()
+        self.call_after_refresh(self._show)
+
+    def action_filter(self) -> None:
+        """Asks what to filter by."""
+        if self.view not in ("labels", "tasks"):
+            return
+        box = self.query_one("#filter", Input)
+        box.value = self.query_one(f"#{self.view}", Table).filter
+        box.add_class("open")
+        box.focus()
+
+    def on_input_changed(self, changed: Input.Changed) -> None:
+        """Filters as it is typed."""
+        if changed.input.has_class("open"):
+            self.query_one(f"#{self.view}", Table).set_filter(changed.value)
+
+    def on_input_submitted(self, submitted: Input.Submitted) -> None:
+        """Keeps the filter."""
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter", Input).remove_class("open")
+        self.query_one(f"#{self.view}").focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Leaves the filter by escape, without one."""
+        box = self.query_one("#filter", Input)
+        if event.key == "escape" and box.has_focus:
+            box.value = ""
+            self.query_one(f"#{self.view}", Table).set_filter("")
+            self._close_filter()
+            event.stop()
+
+    def action_pause(self) -> None:
+        """Stops looking, or goes on."""
+        self.paused = not self.paused
+        self._show()
+
+    def action_faster(self, steps: int) -> None:
+        """Looks more often, or less."""
+        at = _INTERVALS.index(self.interval) - steps
+        self.interval = _INTERVALS[max(0, min(at, len(_INTERVALS) - 1))]
+        self._show_title()
+
+    async def action_follow(self) -> None:
+        """Goes over to the new session of the name, where there is one."""
+        if self._successor is None:
+            return
+        self._session.close()
+        self._session, self._successor = self._successor, None
+        self.history = History()
+        self.shown = self.ended_at = self._tasks = self._task = None
+        self._detail_due = 0.0
+        await self.look()
+
+    def on_resize(self) -> None:
+        """Uses the room there is."""
+        self._on_width()
+        self.call_after_refresh(self._show)
+
+    def _on_width(self) -> None:
+        body = self.query_one("#body")
+        body.set_class(self.size.width >= _WIDE, "wide")
+        body.set_class(self.size.width < _WIDE, "narrow")
