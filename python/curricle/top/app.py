@@ -62,7 +62,7 @@ class Top(App[None]):
     Table {{ height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "back", key_display="esc"),
+        Binding("escape", "close", "back", key_display="esc"),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("h", "histograms", "histograms"),
         Binding("a", "view('acts')", "acts"),
@@ -82,13 +82,13 @@ class Top(App[None]):
         self.paused = False
         self.ended_at: float | None = None
         self._session = session
-        self._name = name
+        self._called = name
         self._successor: Session | None = None
         self._label: str | None = None
         self._task_id = 0
         self._before: list[str] = []
-        self._tasks: Tasks | None = None
-        self._task: Task | None = None
+        self._all_tasks: Tasks | None = None
+        self._record: Task | None = None
         self._detail_due = 0.0
         self._seen_live = False
 
@@ -171,9 +171,9 @@ class Top(App[None]):
         session, task_id = self._session, self._task_id
         began = time.monotonic()
         if self.view == "task":
-            self._task = await asyncio.to_thread(read_task, session, task_id)
+            self._record = await asyncio.to_thread(read_task, session, task_id)
         if self.view == "tasks" or self.histograms_open:
-            self._tasks = await asyncio.to_thread(read_tasks, session)
+            self._all_tasks = await asyncio.to_thread(read_tasks, session)
         took = time.monotonic() - began
         self._detail_due = time.monotonic() + max(_DETAIL_SECONDS, took * (1 / _MOST_WORK - 1))
         self._show()
@@ -181,7 +181,7 @@ class Top(App[None]):
     def _new_session(self) -> Session | None:
         """A live session of the name other than the one that is shown."""
         try:
-            found = look_into(self._name)
+            found = look_into(self._called)
         except SessionError:
             return None
         if found.live and found.created_at != self._session.created_at:
@@ -196,15 +196,15 @@ class Top(App[None]):
         if look is None or not self.is_running:
             return
         created_at = self._session.created_at
-        lines = heading(self._name, created_at, look, self.history, self._state())
+        lines = heading(self._called, created_at, look, self.history, self._state())
         self.query_one("#heading", Static).update(lines)
         self.query_one("#labels", Table).show(label_columns(self.history), self.history.labels)
         self.query_one("#acts-text", Static).update(acts_text(look))
         if self.view == "task":
-            text = task_text(self._task_id, self._task)
+            text = task_text(self._task_id, self._record)
             self.query_one("#task-text", Static).update(text)
-        if self._tasks is not None and self.view == "tasks":
-            fields = self._tasks.of(self._label)
+        if self._all_tasks is not None and self.view == "tasks":
+            fields = self._all_tasks.of(self._label)
             self.query_one("#tasks", Table).show(task_columns(fields), fields["task_id"])
         if self.histograms_open:
             self._show_histograms()
@@ -229,7 +229,7 @@ class Top(App[None]):
                 parts.insert(1, f'with "{table.filter}"')
         else:
             parts = [{"task": f"task {self._task_id}", "acts": "acts", "help": "help"}[view]]
-        if view == "tasks" and self._tasks is None:
+        if view == "tasks" and self._all_tasks is None:
             parts = [f"tasks of {label_name(self._label)}", "being read"]
         parts.append(f"every {self.interval:g} s")
         # What is said last is what may be missed.
@@ -238,11 +238,11 @@ class Top(App[None]):
 
     def _show_histograms(self) -> None:
         panel = self.query_one("#histograms", Static)
-        if self._tasks is None:
+        if self._all_tasks is None:
             panel.update("histograms: tasks are being read")
             return
         height, width = panel.content_size.height, panel.content_size.width
-        fields = self._tasks.fields
+        fields = self._all_tasks.fields
         number = len(fields["task_id"])
         beside = width >= 76
         lines = max(3, (height - 2 if beside else height // 2 - 2) - 1)
@@ -265,7 +265,7 @@ class Top(App[None]):
     def action_view(self, view: str) -> None:
         """Opens a view over the one that is open, or closes it again."""
         if self.view == view:
-            self.action_back()
+            self.action_close()
         else:
             self._before.append(self.view)
             self._open(view)
@@ -274,7 +274,7 @@ class Top(App[None]):
         """Names in the line of keys only those that do something in this view."""
         if action == "filter":
             return self.view in ("labels", "tasks")
-        if action == "back":
+        if action == "close":
             return bool(self._before) or self.histograms_open or bool(self._filter_of_view)
         return True
 
@@ -283,7 +283,7 @@ class Top(App[None]):
         table = self.query_one(f"#{self.view}")
         return table.filter if isinstance(table, Table) else ""
 
-    def action_back(self) -> None:
+    def action_close(self) -> None:
         """Clears the filter, or closes what was opened last."""
         table = self.query_one(f"#{self.view}")
         if isinstance(table, Table) and table.filter:
@@ -312,7 +312,7 @@ class Top(App[None]):
             self.query_one("#tasks", Table).show([], [])
             self.action_view("tasks")
         elif self.view == "tasks":
-            self._task_id, self._task = int(str(opened.key)), None
+            self._task_id, self._record = int(str(opened.key)), None
             self.action_view("task")
 
     def on_table_arranged(self) -> None:
@@ -378,7 +378,7 @@ class Top(App[None]):
         self._session.close()
         self._session, self._successor = self._successor, None
         self.history = History()
-        self.shown = self.ended_at = self._tasks = self._task = None
+        self.shown = self.ended_at = self._all_tasks = self._record = None
         self._detail_due = 0.0
         await self.look()
 

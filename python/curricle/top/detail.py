@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,11 @@ class Tasks:
     """
 
     at: float
-    fields: dict[str, NDArray[np.generic]]
+    fields: dict[str, NDArray[Any]]
     label: NDArray[np.int64]
     labels: list[str | None]
 
-    def of(self, label: str | None) -> dict[str, NDArray[np.generic]]:
+    def of(self, label: str | None) -> dict[str, NDArray[Any]]:
         """The fields of the tasks of a label; ``None`` for those without one."""
         if label is None:
             rows = self.label < 0
@@ -65,7 +66,7 @@ def read_tasks(session: Session) -> Tasks:
     ids, probabilities = session.probabilities()
     table = session.snapshot()
     labels = session.labels()
-    fields: dict[str, NDArray[np.generic]] = {name: table[name].copy() for name in _FIELDS}
+    fields: dict[str, NDArray[Any]] = {name: table[name].copy() for name in _FIELDS}
     fields["probability"] = _aligned(ids, probabilities, table["task_id"])
     return Tasks(time.monotonic(), fields, table["label"].astype(np.int64), labels)
 

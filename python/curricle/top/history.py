@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,8 @@ class History:
         points = self._along(width + 1)
         values = np.array([point.totals[name] for point in points])
         times = np.array([point.at for point in points])
-        return np.diff(values) / np.diff(times)
+        grown: _Array = np.diff(values) / np.diff(times)
+        return grown
 
     def tasks(self) -> _Array:
         """Live tasks of each label."""
@@ -105,9 +107,10 @@ class History:
         the time before the first look. Of a session without draws, shares of the episodes.
         """
         for stretch in self._stretches():
-            drawn = np.maximum(stretch[:, self._drawn], 0.0)
-            if drawn.sum() > 0:
-                return drawn / drawn.sum()
+            drawn: _Array = np.maximum(stretch[:, self._drawn], 0.0)
+            whole = float(drawn.sum())
+            if whole > 0.0:
+                return drawn / whole
         return np.full(len(self.labels), np.nan)
 
     def mean_scores(self) -> _Array:
@@ -129,7 +132,7 @@ class History:
         own = np.diff([point.counts[row, self._drawn] for point in points])
         name = COUNTS[self._drawn]
         whole = np.diff([point.totals[name] for point in points])
-        return np.divide(own, whole, out=np.full(len(own), np.nan), where=whole > 0)
+        return _divided(own, whole)
 
     def score_trail(self, row: int, width: int) -> _Array:
         """Mean scores of one label along the trail, shape (at most ``width``,)."""
@@ -149,7 +152,7 @@ class History:
         points = [*self._trail, self._window[0], self._window[-1]]
         points = sorted({id(point): point for point in points}.values(), key=lambda p: p.at)
         latest = self._window[-1].counts - self._window[0].counts
-        older = [b.counts - a.counts for a, b in zip(points, points[1:], strict=False)]
+        older = [b.counts - a.counts for a, b in pairwise(points)]
         return [latest, *reversed(older), points[0].counts]
 
     def _along(self, number: int) -> list[_Point]:
@@ -180,12 +183,15 @@ def _went_back(before: dict[str, float], now: dict[str, float]) -> bool:
 
 
 def _means(counts: _Array) -> _Array:
-    episodes = counts[:, _EPISODES]
-    nothing = np.full(len(counts), np.nan)
-    return np.divide(counts[:, _SCORES], episodes, out=nothing, where=episodes > 0)
+    return _divided(counts[:, _SCORES], counts[:, _EPISODES])
 
 
 def _progress(counts: _Array) -> _Array:
-    tasks = counts[:, _TASKS]
-    nothing = np.full(len(counts), np.nan)
-    return np.divide(counts[:, _LP], tasks, out=nothing, where=tasks > 0)
+    return _divided(counts[:, _LP], counts[:, _TASKS])
+
+
+def _divided(sums: _Array, numbers: _Array) -> _Array:
+    """Means; NaN of nothing."""
+    means = np.full(len(sums), np.nan)
+    np.divide(sums, numbers, out=means, where=numbers > 0)
+    return means

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from curricle.top.text import fit
 
 _GAP = 1
 _WIDEST_FIRST = 44
+_DRAWN = Style(color="cyan")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Column:
     title: str
     width: int
     write: Callable[[int, int], str]
-    values: Sequence[str] | NDArray[np.generic] | None = None
+    values: Sequence[str] | NDArray[Any] | None = None
     most: int = 0
     table_width: int = 0
 
@@ -107,10 +108,6 @@ class Table(ScrollView, can_focus=True):
         self._arrange()
         self.post_message(self.Arranged())
 
-    def rows(self) -> list[str]:
-        """The lines that stand on the screen, without the titles; for those who read along."""
-        return [self.render_line(at + 1).text for at in range(min(self.seen, self.size.height - 1))]
-
     def _arrange(self) -> None:
         column = next((c for c in self._columns if c.title == self.sorted_by), None)
         rows = self._matching()
@@ -172,16 +169,22 @@ class Table(ScrollView, can_focus=True):
         at = self.scroll_offset.y + y - 1
         if y == 0:
             titles = [self._title(column, size) for column, size in self._widths()]
-            return _line(" ".join(titles), width, base + Style(bold=True, underline=True))
+            style = base + Style(bold=True, underline=True)
+            return Strip([Segment(" ".join(titles), style)]).adjust_cell_length(width, style)
         if not 0 <= at < self.seen:
             return Strip.blank(width, base)
         row = int(self._order[at])
-        cells = [
-            fit(column.write(row, size), size, right=number > 0)
-            for number, (column, size) in enumerate(self._widths())
-        ]
-        under = at == self._cursor and self.has_focus
-        return _line(" ".join(cells), width, base + Style(reverse=True) if under else base)
+        style = base
+        if at == self._cursor and self.has_focus:
+            style = base + Style(reverse=True)
+        parts = []
+        for number, (column, size) in enumerate(self._widths()):
+            text = fit(column.write(row, size), size, right=number > 0)
+            # What is drawn would be another picture in reverse.
+            drawn = column.values is None
+            parts += [Segment(" " * _GAP, style)] if number else []
+            parts.append(Segment(text, base + _DRAWN if drawn else style))
+        return Strip(parts).adjust_cell_length(width, style)
 
     def _title(self, column: Column, width: int) -> str:
         right = column is not self._columns[0]
@@ -268,7 +271,3 @@ class Table(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Writes the rows for the new width."""
         self._arrange()
-
-
-def _line(text: str, width: int, style: Style) -> Strip:
-    return Strip([Segment(text, style)]).adjust_cell_length(width, style)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from rich.cells import cell_len, chop_cells
 
-_BARS = "▁▂▃▄▅▆▇█"
+# Not the full block, which would join with that of the line above.
+_BARS = "▁▂▃▄▅▆▇"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 NOTHING = "-"
@@ -19,7 +20,8 @@ def count(number: float) -> str:
     """A number of things in at most six columns: 9,999, 12.3k, 4.56M."""
     if abs(number) < 10_000:
         return f"{number:,.0f}"
-    unit, letter = next(pair for pair in _UNITS if abs(number) >= pair[0])
+    # What would be rounded to a thousand of a unit is one of the next.
+    unit, letter = next(pair for pair in _UNITS if abs(number) >= 0.9995 * pair[0])
     scaled = number / unit
     return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{letter}"
 
@@ -91,7 +93,7 @@ def sparkline(values: ArrayLike, from_zero: bool) -> str:
     middle = 0.0 if from_zero and most == 0.0 else 0.5
     levels = (numbers - least) / span if span > 0 else np.where(np.isnan(numbers), np.nan, middle)
     return "".join(
-        " " if math.isnan(level) else _BARS[min(7, int(level * 8))] for level in levels.tolist()
+        " " if math.isnan(level) else _BARS[min(6, int(level * 7))] for level in levels.tolist()
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,39 +32,27 @@ def label_columns(history: History) -> list[Column]:
     tasks, episodes, evicted = history.tasks(), history.episodes(), history.evictions()
     shares, scores, progress = history.shares(), history.mean_scores(), history.progress()
 
-    def trail(values: NDArray[np.float64], width: int, from_zero: bool) -> str:
-        return sparkline(values, from_zero).rjust(width)
+    def trend(trail: Callable[[int, int], NDArray[np.float64]], from_zero: bool) -> Column:
+        def write(row: int, width: int) -> str:
+            return sparkline(trail(row, width), from_zero).rjust(width)
+
+        return Column("", _SPARK, write, most=_MOST_SPARK)
 
     return [
         Column("label", 0, lambda row, _: names[row], names),
         Column("tasks", 6, lambda row, _: count(tasks[row]), tasks),
         Column("episodes", 8, lambda row, _: count(episodes[row]), episodes),
         Column("share", 6, lambda row, _: percent(shares[row]), shares),
-        Column(
-            "",
-            _SPARK,
-            lambda row, width: trail(history.share_trail(row, width), width, True),
-            most=_MOST_SPARK,
-        ),
+        trend(history.share_trail, from_zero=True),
         Column("score", 7, lambda row, _: measure(scores[row]), scores),
-        Column(
-            "",
-            _SPARK,
-            lambda row, width: trail(history.score_trail(row, width), width, False),
-            most=_MOST_SPARK,
-        ),
+        trend(history.score_trail, from_zero=False),
         Column("LP", 7, lambda row, _: measure(progress[row]), progress),
-        Column(
-            "",
-            _SPARK,
-            lambda row, width: trail(history.progress_trail(row, width), width, True),
-            most=_MOST_SPARK,
-        ),
+        trend(history.progress_trail, from_zero=True),
         Column("evicted", 7, lambda row, _: count(evicted[row]), evicted, table_width=100),
     ]
 
 
-def task_columns(fields: dict[str, NDArray[np.generic]]) -> list[Column]:
+def task_columns(fields: dict[str, NDArray[Any]]) -> list[Column]:
     """The columns of the table of the tasks of one label."""
 
     def column(title: str, width: int, name: str, form: str) -> Column:
