@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import ClassVar
+from collections.abc import Callable
+from math import inf
+from typing import ClassVar, ParamSpec, TypeVar
 
 from textual import events
 from textual.app import App, ComposeResult
@@ -31,10 +33,12 @@ from curricle.top.views import (
     task_text,
 )
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _INTERVALS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 # Seconds between two readings of all tasks, at least.
 _DETAIL_SECONDS = 3.0
-# Looking takes at most this share of the time, however large the session is.
+# Looking takes at most this share of a processor, however large the session is.
 _MOST_WORK = 0.05
 _WIDE = 120
 
@@ -135,28 +139,36 @@ class Top(App[None]):
 
     async def _look_and_go_on(self) -> None:
         began = time.monotonic()
-        if not self.paused:
-            await self.look()
-        took = time.monotonic() - began
-        self._soon(max(self.interval - took, took * (1 / _MOST_WORK - 1)))
+        work = 0.0 if self.paused else await self.look()
+        passed = time.monotonic() - began
+        self._soon(max(self.interval - passed, work * (1 / _MOST_WORK - 1)))
 
-    async def look(self) -> None:
-        """Looks at the session once, in a thread, and shows what is new."""
+    async def look(self) -> float:
+        """Looks at the session once, in a thread, and shows what is new.
+
+        Returns:
+            Seconds of processor time that it took.
+        """
         session = self._session
         if self.ended_at is None:
-            look = await asyncio.to_thread(look_at, session)
+            look, work = await asyncio.to_thread(_worked, look_at, session)
             if session is not self._session:
-                return
+                return work
+            began = time.thread_time()
             self.history.add(look)
             self.shown = look
             self._seen_live |= look.live
             if not look.live:
                 self.ended_at = look.time
-        elif self._successor is None:
-            self._successor = await asyncio.to_thread(self._new_session)
+        else:
+            work, began = 0.0, time.thread_time()
+            if self._successor is None:
+                found, work = await asyncio.to_thread(_worked, self._new_session)
+                self._successor = found
         if self._wants_detail() and time.monotonic() >= self._detail_due:
-            await self.look_closer()
+            self._closer_now()
         self._show()
+        return work + time.thread_time() - began
 
     def _wants_detail(self) -> bool:
         return self.view in ("tasks", "task") or self.histograms_open
@@ -169,13 +181,15 @@ class Top(App[None]):
     async def look_closer(self) -> None:
         """Reads all tasks, or one, as the view needs it, in a thread, and shows them."""
         session, task_id = self._session, self._task_id
-        began = time.monotonic()
+        work = 0.0
         if self.view == "task":
-            self._record = await asyncio.to_thread(read_task, session, task_id)
+            self._record, took = await asyncio.to_thread(_worked, read_task, session, task_id)
+            work += took
         if self.view == "tasks" or self.histograms_open:
-            self._all_tasks = await asyncio.to_thread(read_tasks, session)
-        took = time.monotonic() - began
-        self._detail_due = time.monotonic() + max(_DETAIL_SECONDS, took * (1 / _MOST_WORK - 1))
+            self._all_tasks, took = await asyncio.to_thread(_worked, read_tasks, session)
+            work += took
+        wait = max(_DETAIL_SECONDS, work * (1 / _MOST_WORK - 1))
+        self._detail_due = time.monotonic() + wait
         self._show()
 
     def _new_session(self) -> Session | None:
@@ -303,6 +317,8 @@ class Top(App[None]):
     def _closer_now(self) -> None:
         """Reads what a view that was just opened needs, paused or not."""
         if self._wants_detail():
+            # One reading at a time.
+            self._detail_due = inf
             self.run_worker(self.look_closer(), group="details", exclusive=True)
 
     def on_table_opened(self, opened: Table.Opened) -> None:
@@ -391,3 +407,10 @@ class Top(App[None]):
         body = self.query_one("#body")
         body.set_class(self.size.width >= _WIDE, "wide")
         body.set_class(self.size.width < _WIDE, "narrow")
+
+
+def _worked(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> tuple[_T, float]:
+    """What a call returns, and the seconds of processor time that it took."""
+    began = time.thread_time()
+    found = call(*args, **kwargs)
+    return found, time.thread_time() - began

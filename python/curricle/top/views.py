@@ -40,7 +40,7 @@ def label_columns(history: History) -> list[Column]:
 
     return [
         Column("label", 0, lambda row, _: names[row], names),
-        Column("tasks", 6, lambda row, _: count(tasks[row]), tasks),
+        Column("tasks", 6, lambda row, _: count(tasks[row]), tasks, table_width=90),
         Column("episodes", 8, lambda row, _: count(episodes[row]), episodes),
         Column("share", 6, lambda row, _: percent(shares[row]), shares),
         trend(history.share_trail, from_zero=True),
