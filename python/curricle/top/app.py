@@ -391,11 +391,14 @@ class Top(App[None]):
         """Goes over to the new session of the name, where there is one."""
         if self._successor is None:
             return
+        # Nobody reads what is closed.
+        self.workers.cancel_group(self, "details")
         self._session.close()
         self._session, self._successor = self._successor, None
         self.history = History()
         self.shown = self.ended_at = self._all_tasks = self._record = None
         self._detail_due = 0.0
+        self._seen_live = False
         await self.look()
 
     def on_resize(self) -> None:
