@@ -19,7 +19,7 @@ from curricle.errors import SessionError
 from curricle.looking import look_into
 from curricle.top.detail import Task, Tasks, read_task, read_tasks
 from curricle.top.heading import LINES, heading
-from curricle.top.histogram import histogram
+from curricle.top.histogram import both
 from curricle.top.history import History
 from curricle.top.look import Look, look_at
 from curricle.top.table import Table
@@ -255,24 +255,13 @@ class Top(App[None]):
         if self._all_tasks is None:
             panel.update("histograms: tasks are being read")
             return
-        height, width = panel.content_size.height, panel.content_size.width
         fields = self._all_tasks.fields
-        number = len(fields["task_id"])
-        beside = width >= 76
-        lines = max(3, (height - 2 if beside else height // 2 - 2) - 1)
-        each = max(20, width // 2 - 1 if beside else width)
-        blocks = []
-        for title, name in (("LP", "lp_score"), ("probability", "probability")):
-            bars = histogram(fields[name].astype(float), lines, each)
-            blocks.append([f"{title} of {number:,} tasks".ljust(each), *bars])
-        if beside:
-            longest = max(map(len, blocks))
-            for block in blocks:
-                block.extend([" " * each] * (longest - len(block)))
-            rows = ["  ".join(pair) for pair in zip(*blocks, strict=True)]
-        else:
-            rows = [*blocks[0], "", *blocks[1]]
-        panel.update("\n".join(rows))
+        tasks = len(fields["task_id"])
+        titled = [
+            (f"LP of {tasks:,} tasks", fields["lp_score"]),
+            (f"probability of {tasks:,} tasks", fields["probability"]),
+        ]
+        panel.update(both(titled, panel.content_size.width, panel.content_size.height))
 
     # What keys and the mouse do.
 

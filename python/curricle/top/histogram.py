@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 import numpy as np
 from numpy.typing import NDArray
 
 from curricle.top.text import bar, count, measure
 
+# From this width on, two histograms stand side by side.
+_BESIDE = 76
 # Beyond this ratio of the greatest value to the least, equal bins would show one bar.
 _LINEAR_TO = 100.0
 
@@ -42,3 +47,15 @@ def histogram(values: NDArray[np.float64], lines: int, width: int) -> list[str]:
         f"{edge:>8} {count(number):>6} {bar(number / greatest, room)}".ljust(width)
         for edge, number in rows
     ]
+
+
+def both(titled: Sequence[tuple[str, NDArray[np.float64]]], width: int, height: int) -> str:
+    """Histograms of two sets of values with their titles, beside each other if there is room."""
+    beside = width >= _BESIDE
+    lines = max(3, (height if beside else height // 2) - 3)
+    each = max(20, width // 2 - 1 if beside else width)
+    first, second = ([title.ljust(each), *histogram(v, lines, each)] for title, v in titled)
+    if not beside:
+        return "\n".join([*first, "", *second])
+    pairs = zip_longest(first, second, fillvalue=" " * each)
+    return "\n".join("  ".join(pair) for pair in pairs)
