@@ -331,7 +331,7 @@ def test_the_end_of_a_session_and_the_next_one(trainer):
             await app.workers.wait_for_complete()
             await pilot.press("escape")
             trainer.ask(open_session, 8, name=trainer.name)
-            trainer.ask(create_in_kept, ["new"])
+            trainer.ask(create_in_kept, ["new"] * 7)
             # More than the other had: what is new must not be taken for what was added.
             trainer.ask(play_in_kept, 30)
             await app.look()
