@@ -298,7 +298,7 @@ def test_histograms_and_acts(trainer):
             await pilot.resize_terminal(80, 24)
             await pilot.pause()
             on_screen(app, "LP of 6 tasks")
-            await pilot.press("escape", "a")
+            await pilot.press("a")
             on_screen(app, "no acts of steering")
             trainer.ask(steer_kept)
             await app.look()

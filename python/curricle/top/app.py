@@ -246,7 +246,6 @@ class Top(App[None]):
         if view == "tasks" and self._all_tasks is None:
             parts = [f"tasks of {label_name(self._label)}", "being read"]
         parts.append(f"every {self.interval:g} s")
-        # What is said last is what may be missed.
         text = " \N{MIDDLE DOT} ".join(parts)
         self.query_one("#title", Static).update(fit(text, max(1, self.size.width)))
 
@@ -271,6 +270,9 @@ class Top(App[None]):
             self.action_close()
         else:
             self._before.append(self.view)
+            # In a narrow terminal they would hide it.
+            if self.query_one("#body").has_class("narrow"):
+                self.query_one("#body").remove_class("histograms")
             self._open(view)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
