@@ -115,7 +115,7 @@ class Top(App[None]):
         """Looks for the first time."""
         self.query_one("#help-text", Static).update(HELP)
         self.query_one("#labels").focus()
-        self._on_width()
+        self._on_width(self.size.width)
         self._soon(0.0)
 
     def on_unmount(self) -> None:
@@ -392,15 +392,15 @@ class Top(App[None]):
         self._seen_live = False
         await self.look()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """Uses the room there is."""
-        self._on_width()
+        self._on_width(event.size.width)
         self.call_after_refresh(self._show)
 
-    def _on_width(self) -> None:
+    def _on_width(self, width: int) -> None:
         body = self.query_one("#body")
-        body.set_class(self.size.width >= _WIDE, "wide")
-        body.set_class(self.size.width < _WIDE, "narrow")
+        body.set_class(width >= _WIDE, "wide")
+        body.set_class(width < _WIDE, "narrow")
 
 
 def _worked(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> tuple[_T, float]:
