@@ -16,7 +16,6 @@ try:
 
     # Imported where a picture is drawn, after an hour of training maybe.
     need_extra("curricle", "cli", "matplotlib")
-    from curricle.cli_top import top
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("typer", "rich", "matplotlib"):
         raise
@@ -27,6 +26,7 @@ from curricle.cli_recipe import recipe_app
 from curricle.cli_report import report
 from curricle.cli_sessions import ls, rm
 from curricle.cli_steering import set_
+from curricle.cli_top import top
 from curricle.compat.conversion import convert
 from curricle.training.settings import TaskSet
 

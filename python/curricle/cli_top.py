@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curricle.cli_errors import one_line_errors
-from curricle.cli_training import Debug
+from curricle.cli_errors import Debug, one_line_errors
 from curricle.top.finding import find
 
 
