@@ -171,9 +171,9 @@ def test_a_limit_on_the_size_of_files(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (MEBIBYTE, hard))
     try:
         with pytest.raises(SessionError, match=f"needs {needed} bytes") as caught:
-            Session(20_000, max_labels=16, path=str(path))
+            Session(20_000, max_labels=12, path=str(path))
         assert os.listdir(tmp_path) == []
-        small = Session(1000, max_labels=16, path=str(path))
+        small = Session(1000, max_labels=12, path=str(path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert all(remedy in str(caught.value) for remedy in REMEDIES)
