@@ -14,8 +14,9 @@ _TORCHRL = "TorchRL PrioritizedSampler"
 # By operation and peer; said only where the figures have it.
 _REASONS = {
     ("score all tasks", SharedArraysPeer.name): (
-        "Curricle reads the id of each task out of its record, as tasks come and go while a "
-        "session runs; in the arrays a task's place is its id, and they are read in a row."
+        "Curricle goes over words that others write meanwhile, and gives the id of each task with "
+        "its share, as tasks come and go while a session runs; in the arrays a task's place is its "
+        "id, and NumPy adds up what nobody may touch."
     ),
     (f"draw {BATCH:,} at once", _TORCHRL): (
         "Curricle makes an object of each draw, with the task itself and the ticket for its one "

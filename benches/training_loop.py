@@ -2,17 +2,20 @@
 
 ``python -m benches.training_loop``. The loop is `gymnasium.vector.AsyncVectorEnv` with actions
 that are there already: what is beside the environments is the vector environment's own work. In
-each round the three arms take turns, in an order that turns around from round to round, and what
-is said of them is the ratio within a round: by the wall clock, and by the processor time of all
-processes, which other work on the machine hardly changes. The arms' processes are bound to the same
-cores: left to itself, a scheduler keeps one arm in a better place than another for minutes.
+each round the three arms take turns, in an order drawn anew, and what is said of them is the ratio
+within a round: by the wall clock, and by the processor time of all processes, which other work on
+the machine hardly changes. The arms' processes are bound to the same cores: left to itself, a
+scheduler keeps one arm in a better place than another for minutes. They are made anew now and then,
+as one set of processes may lie better in memory than another.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,8 @@ ROUNDS = {1: 21, 10: 301, 100: 21}
 # Many short turns: what else the machine does falls on all arms alike. In the same time, turns of
 # 0.15 s left intervals 1.3 times as wide by the wall clock and 1.8 times by processor time.
 SEGMENT_SECONDS = 0.05
+# Rounds with the same processes.
+ROUNDS_A_SET = 43
 EPISODE_STEPS = 100
 TASKS = 1_000
 LABELS = 32
@@ -97,7 +102,7 @@ def measure(
     rounds: Mapping[int, int] = ROUNDS,
     segment_seconds: float = SEGMENT_SECONDS,
 ) -> list[LoopSpeed]:
-    """All numbers of workers with all costs of a step; about four minutes by default.
+    """All numbers of workers with all costs of a step; about eight minutes by default.
 
     Args:
         workers: numbers of worker processes.
@@ -112,10 +117,29 @@ def measure(
 
 
 def _measure(workers: int, microseconds: int, rounds: int, seconds: float) -> LoopSpeed:
+    found: dict[str, list[tuple[float, float]]] = {arm: [] for arm in (OFF, ON, METRICS)}
+    order = random.Random(0)
+    while len(found[OFF]) < rounds:
+        with _arms(workers, microseconds) as arms:
+            for _ in range(min(ROUNDS_A_SET, rounds - len(found[OFF]))):
+                # No arm has a place of its own in the round, or two turns in a row more often.
+                for arm in order.sample(list(arms), len(arms)):
+                    found[arm].append(_play(arms[arm], seconds))
+    return LoopSpeed(
+        workers,
+        microseconds,
+        {arm: Figures([by_clock for by_clock, _ in each]) for arm, each in found.items()},
+        {arm: Figures([by_processor for _, by_processor in each]) for arm, each in found.items()},
+    )
+
+
+@contextmanager
+def _arms(workers: int, microseconds: int) -> Iterator[dict[str, gym.vector.AsyncVectorEnv]]:
+    """The arms, played once, on a session of their own."""
     tasks = [{"label": f"label {task % LABELS}"} for task in range(TASKS)]
+    arms: dict[str, gym.vector.AsyncVectorEnv] = {}
+    cores = sorted(os.sched_getaffinity(0))
     with Curriculum(tasks, NoiseAwareConfig(score_range=(0.0, EPISODE_STEPS))) as curriculum:
-        arms: dict[str, gym.vector.AsyncVectorEnv] = {}
-        cores = sorted(os.sched_getaffinity(0))
         try:
             # All are open at once: workers of the arms whose turn it is not wait at their pipes.
             with held_interrupts():
@@ -124,23 +148,12 @@ def _measure(workers: int, microseconds: int, rounds: int, seconds: float) -> Lo
             for envs in arms.values():
                 _bind(envs, cores)
                 envs.reset(seed=0)
-                _play(envs, seconds / 4)
-            found: dict[str, list[tuple[float, float]]] = {arm: [] for arm in arms}
-            order = list(arms)
-            for _ in range(rounds):
-                for arm in order:
-                    found[arm].append(_play(arms[arm], seconds))
-                order.reverse()
+                _play(envs, 0.0)
+            yield arms
         finally:
             os.sched_setaffinity(0, cores)
             for envs in arms.values():
                 envs.close()
-    return LoopSpeed(
-        workers,
-        microseconds,
-        {arm: Figures([by_clock for by_clock, _ in each]) for arm, each in found.items()},
-        {arm: Figures([by_processor for _, by_processor in each]) for arm, each in found.items()},
-    )
 
 
 def _bind(envs: gym.vector.AsyncVectorEnv, cores: Sequence[int]) -> None:
@@ -164,17 +177,24 @@ def _makers(
 
 def _play(envs: gym.vector.AsyncVectorEnv, seconds: float) -> tuple[float, float]:
     """Steps a second, by the wall clock and by the processor time of all processes."""
-    actions = np.zeros(envs.num_envs, np.int64)
     pids = [os.getpid(), *(process.pid for process in envs.processes)]
+    # The turn of another arm has left the caches to that: no trainer has such a neighbour.
+    _play_episodes(envs)
     steps = 0
     used, began = _processor_seconds(pids), time.perf_counter()
-    while (now := time.perf_counter()) < began + seconds:
-        # Whole episodes (and the reset between two), so that each segment has its share of ends.
-        for _ in range(EPISODE_STEPS + 1):
-            envs.step(actions)
-        steps += EPISODE_STEPS + 1
+    while steps == 0 or time.perf_counter() < began + seconds:
+        steps += _play_episodes(envs)
+    now = time.perf_counter()
     total = steps * envs.num_envs
     return total / (now - began), total / (_processor_seconds(pids) - used)
+
+
+def _play_episodes(envs: gym.vector.AsyncVectorEnv) -> int:
+    """One whole episode of each environment, and the reset after it; the number of steps."""
+    actions = np.zeros(envs.num_envs, np.int64)
+    for _ in range(EPISODE_STEPS + 1):
+        envs.step(actions)
+    return EPISODE_STEPS + 1
 
 
 def _processor_seconds(pids: Iterable[int]) -> float:
