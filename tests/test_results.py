@@ -192,7 +192,7 @@ def test_the_page_is_written_anew_from_kept_figures(tmp_path):
 def run_results(*arguments):
     """The command as a user gives it."""
     command = [sys.executable, "-m", "benches.results", *map(str, arguments)]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
 
