@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -199,6 +200,13 @@ class TestRm:
         run("rm", f"{prefix}-idle")
         assert left == [prefix, f"{prefix}-idle"]
 
+    def test_what_cannot_be_read_is_left_to_be_removed_by_its_name(self, prefix, only):
+        name = f"{prefix}-cut"
+        leave_dead(name)
+        os.truncate(f"/dev/shm/curricle.{name}", 8192)
+        assert run("rm", "--dead").stdout == "no dead sessions\n"
+        assert run("rm", name).stdout == f"removed {name}\n"
+
     def test_asks_for_names_or_dead(self):
         assert "give names of sessions, or --dead" in refusal("rm", code=2)
         assert "give names of sessions, or --dead" in refusal("rm", "x", "--dead", code=2)
@@ -258,6 +266,16 @@ class TestSet:
         assert message in refusal("set", prefix, "--freeze", *options, code=code)
         look = Session(name=prefix, mode="read-only")
         assert (look.frozen, look.share_limits(), look.acts()) == (False, {}, [])
+
+    def test_a_ban_leaves_a_task_to_draw(self, prefix):
+        with closing(Session(8, name=prefix)) as session:
+            for task_id, label in enumerate("aab"):
+                session.create(task_id, label=label)
+            run("set", prefix, "--ban", "a")
+            assert "leave one of them" in refusal("set", prefix, "--ban", "b")
+            session.create(3)
+            run("set", prefix, "--ban", "b")
+            assert session.draw().task_id == 3
 
     def test_a_limit_can_move_from_one_label_to_another_at_once(self, prefix, trainer):
         run("set", prefix, "--min-share", "walk=0.9")
@@ -417,7 +435,7 @@ class TestExport:
         ran = subprocess.run(
             small, capture_output=True, text=True, timeout=LIMIT, preexec_fn=allow_small_files
         )
-        assert (ran.returncode, ran.stderr) == (1, "error: [Errno 27] File too large\n")
+        assert (ran.returncode, ran.stderr) == (1, f"error: {tmp_path / 'a.csv'}: file too large\n")
         assert os.listdir(tmp_path) == []
 
 
@@ -440,6 +458,12 @@ class TestShell:
         assert self.complete(f"curricle show {prefix} --label wa") == ["walk"]
         assert self.complete(f"curricle set {prefix} --min-share sp") == ["speed=fast="]
         assert self.complete("curricle show no-such-session --label wa") == []
+
+    def test_a_full_disk_is_one_line(self, prefix, trainer):
+        with open("/dev/full", "w") as full:
+            command = [sys.executable, "-m", "curricle.cli", "show", prefix]
+            ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=LIMIT)
+        assert (ran.returncode, ran.stderr) == (1, b"error: no space left on device\n")
 
     @pytest.mark.parametrize("command", [["ls"], ["ls", "--json"], ["show", "NAME"]])
     def test_a_reader_that_leaves_is_no_error(self, prefix, trainer, command):

@@ -20,6 +20,7 @@ from curricle.loggers import (
     TensorBoardLogger,
     WandbLogger,
 )
+from curricle.report.log_files import read_log
 
 LOCAL = {"use_shared_memory": False, "score_range": (0.0, 1.0)}
 
@@ -163,6 +164,34 @@ def test_jsonl_and_csv_are_read_back_and_gone_on_with(tmp_path):
     for row in table:
         read[int(row["step"])][row["metric"]] = float(row["value"])
     assert read == written
+
+
+@pytest.mark.parametrize("logger", [JsonlLogger, CsvLogger])
+def test_a_line_that_a_crash_cut_off_goes_and_the_log_goes_on(logger, tmp_path):
+    path = tmp_path / "log"
+    with curriculum_of(["a"]) as curriculum:
+        for step in (10, 20):
+            with logger(curriculum, path) as log:
+                play(curriculum, {"a": 0.25})
+                log.log(step)
+            if step == 10:
+                whole = path.read_bytes()
+                path.write_bytes(whole + whole.splitlines(keepends=True)[-1][:-9])
+        assert path.read_bytes().startswith(whole)
+        kind = "csv" if logger is CsvLogger else "jsonl"
+        assert [entry.step for entry in read_log(path, kind)] == [10, 20]
+        # Nothing but a fragment: the log begins anew.
+        path.write_bytes(whole[:4])
+        logger(curriculum, path).close()
+        assert path.read_bytes() == b""
+
+
+def test_a_file_that_is_no_log_keeps_its_last_line(tmp_path):
+    path = tmp_path / "notes"
+    path.write_text("one\ntwo")
+    with curriculum_of(["a"]) as curriculum:
+        JsonlLogger(curriculum, path).close()
+    assert path.read_text() == "one\ntwo"
 
 
 def test_tensorboard_reads_its_event_files(tmp_path):

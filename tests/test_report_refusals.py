@@ -27,6 +27,9 @@ def refused(*arguments):
 def test_a_folder_without_a_run(tmp_path):
     assert refused(tmp_path / "no") == f"{tmp_path / 'no'} does not exist"
     assert refused(tmp_path) == f"{tmp_path} is empty"
+    (tmp_path / "log.jsonl").touch()
+    assert refused(tmp_path).startswith(f"nothing was logged to {tmp_path / 'log.jsonl'} yet")
+    (tmp_path / "log.jsonl").unlink()
     (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
     assert refused(tmp_path).startswith(f"{tmp_path} is no run: there is neither")
     assert refused(tmp_path / "notes.csv").startswith(

@@ -14,6 +14,7 @@ from curricle import (
     NoiseAwareConfig,
     SingleTaskGenerator,
     list_sessions,
+    remove_session,
 )
 from curricle._core import Session
 from curricle.backends import LocalMemoryBackend
@@ -176,6 +177,16 @@ class TestLooking:
             assert look.totals()["completions"] == 0
         look.close()
         trainer.end()
+
+    def test_a_session_removed_by_force_lives_as_long_as_its_processes(self):
+        name = f"test-{secrets.token_hex(8)}"
+        trainer = Worker()
+        trainer.ask(open_session, 8, name=name)
+        look = Session(name=name, mode="read-only")
+        remove_session(name, force=True)
+        assert look.live
+        trainer.kill()
+        assert not look.live
 
     def test_a_dead_session_can_be_looked_at_and_is_made_anew_all_the_same(self):
         name = f"test-{secrets.token_hex(8)}"

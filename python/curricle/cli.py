@@ -9,7 +9,7 @@ try:
     from rich.console import Console
 
     from curricle import cli_training as training
-    from curricle.cli_errors import Debug, one_line_errors
+    from curricle.cli_errors import Debug, one_line_errors, print_error
     from curricle.cli_mettagrid import mettagrid_assembly_lines
     from curricle.cli_simulate import app as simulate_app
     from curricle.extras import need_extra
@@ -118,7 +118,14 @@ def convert_state(
 
 def main() -> None:
     """Runs the command line."""
-    app()
+    try:
+        app()
+    except OSError as error:
+        # The terminal or the file that the output goes to.
+        if "--debug" in sys.argv:
+            raise
+        print_error(error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def one_line_errors(debug: bool = False) -> Iterator[None]:
     try:
         yield
     except (CurricleError, ModuleNotFoundError, OSError, ValueError) as error:
-        if debug:
+        # Nobody reads any more: typer ends without a word.
+        if debug or isinstance(error, BrokenPipeError):
             raise
         print_error(error)
         raise typer.Exit(1) from error
@@ -31,4 +32,8 @@ def print_error(error: Exception) -> None:
     """Prints the line of an error, for a command that goes on."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     # A message has names and labels of users: no markup.
-    console.print("[red]error:[/]", Text(" ".join(str(error).splitlines())))
+    text = str(error)
+    if isinstance(error, OSError) and not isinstance(error, CurricleError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        text = f"{where}{error.strerror.lower()}"
+    console.print("[red]error:[/]", Text(" ".join(text.splitlines())))

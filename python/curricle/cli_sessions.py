@@ -121,15 +121,12 @@ def rm(
     if dead and force:
         raise typer.BadParameter("no dead session needs it", param_hint="'--force'")
     with one_line_errors(debug):
-        known = {listed["name"]: listed for listed in list_sessions()}
+        known = [listed["name"] for listed in list_sessions()]
+        found = survey(0.0) if dead else []
     console = output()
     failed = False
     if dead:
-        names = [
-            name
-            for name, listed in known.items()
-            if listed["live"] is False and listed["persist"] is False
-        ]
+        names = [facts.name for facts in found if facts.state == "dead"]
         if not names:
             console.print("no dead sessions")
     for name in dict.fromkeys(names or []):

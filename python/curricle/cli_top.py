@@ -1,5 +1,6 @@
 """``curricle top``."""
 
+import os
 import sys
 from contextlib import closing
 from typing import Annotated
@@ -23,12 +24,13 @@ def top(
     """Watch a running session: what is drawn, what is learned, who steers it.
 
     A look takes no lock and slows nobody. The view outlives the session; ? in it lists the keys.
-    Without a terminal, or to a pipe, it writes one snapshot as text.
+    Without a terminal that can show it, or to a pipe, it writes one snapshot as text.
     """
     with one_line_errors(debug):
         session, called = find(name)
         with closing(session):
-            if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            smart = os.environ.get("TERM", "dumb") != "dumb"
+            if not (smart and sys.stdin.isatty() and sys.stdout.isatty()):
                 from curricle.top.plain import snapshot
 
                 typer.echo(snapshot(session, called))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from curricle._core import Session
 from curricle.overview import read_tasks
+from curricle.replacing import replacing
 
 Columns = dict[str, NDArray[Any]]
 
@@ -71,23 +70,10 @@ def export(look: Session, path: Path, *, force: bool = False) -> tuple[int, int]
         raise FileExistsError(f"{path} is there already; --force replaces it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent}; make it first")
-    with _replacing(path) as unfinished:
+    with replacing(path) as unfinished:
         columns = table_of(look)
         write(unfinished, columns)
     return len(columns["task_id"]), len(columns)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` that takes its place when all went well, and goes otherwise."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    except BaseException:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise
 
 
 def _write_csv(path: Path, columns: Columns) -> None:

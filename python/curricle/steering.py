@@ -41,7 +41,8 @@ class Changes:
 
         Raises:
             ValueError: a share out of its range, a label that the session does not have or that
-                two options contradict each other about, least shares that add up to more than 1.
+                two options contradict each other about, least shares that add up to more than 1,
+                a ban that leaves no task to draw.
         """
         self._agree()
         before = session.share_limits()
@@ -68,6 +69,15 @@ class Changes:
             raise ValueError(
                 f"the least shares add up to {total / _BILLIONTHS:.6g}, more than 1 ({parts}); "
                 "lower some of them"
+            )
+        counts = session.label_totals()
+        drawable = session.totals()["tasks"] - sum(counts[label]["tasks"] for label in counts)
+        for label, of_label in counts.items():
+            drawable += of_label["tasks"] if after.get(label, _NONE)[1] > 0.0 else 0.0
+        if self.banned and drawable == 0.0:
+            raise ValueError(
+                "every label with tasks would be banned, and all processes would end in "
+                "EmptyTableError at their next draw; leave one of them"
             )
         changed = [
             (label, before.get(label, _NONE), limits)

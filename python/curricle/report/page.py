@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
 from curricle import _core
 from curricle.errors import CheckpointError
+from curricle.replacing import replacing
 from curricle.report import palette
 from curricle.report.figures import Points, draw_pictures
 from curricle.report.history import History, history_of_curve, history_of_log
@@ -67,12 +67,8 @@ def write_report(source: Path, out: Path | None = None) -> Written:
     _check_target(out)
     notes: list[str] = []
     text = _render(found, notes)
-    unfinished = out.with_name(f"{out.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(out) as unfinished:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return Written(out, out.stat().st_size, notes)
 
 

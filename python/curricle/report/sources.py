@@ -95,6 +95,7 @@ def _kind(file: Path) -> Kind | None:
 def _why_nothing(folder: Path) -> str:
     if not any(folder.iterdir()):
         return f"{folder} is empty"
+    logs = [file for file in sorted(folder.iterdir()) if file.suffix in (".csv", ".jsonl")]
     settings = _json_object(folder / "settings.json")
     if {"engine", "curriculum"} <= settings.keys():
         return f"the run in {folder} has no point of its curve yet; try again a little later"
@@ -102,6 +103,9 @@ def _why_nothing(folder: Path) -> str:
     if below:
         several = "several runs" if len(below) > 1 else "a run"
         return f"{folder} is no run, but holds {several}: {_names(below)}; give one folder"
+    empty = [file for file in logs if file.stat().st_size == 0]
+    if empty:
+        return f"nothing was logged to {empty[0]} yet; try again after the first log"
     return (
         f"{folder} is no run: there is neither the curve.csv of `curricle train` nor a log that a "
         "JsonlLogger (*.jsonl) or a CsvLogger (*.csv) wrote"

@@ -200,8 +200,7 @@ impl Session {
         self.core.table().segment().origin().created.map(seconds)
     }
 
-    /// Whether the session is still there and a process is attached, handles that only read
-    /// aside: a few system calls.
+    /// Whether a process is attached, handles that only read aside: a few system calls.
     #[getter]
     fn live(&self, py: Python<'_>) -> PyResult<bool> {
         detached(py, || self.core.table().segment().is_live())

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::draft::draft_of;
 use super::failure;
-use super::flock::try_flock;
+use super::flock::{identity, try_flock};
 use super::identity::user;
 use super::lockfile::{LOOK, LockFile, beside};
 use super::members::members;
@@ -133,7 +133,8 @@ fn describe(name: String, path: PathBuf, metadata: &Metadata) -> Result<Option<S
         (None, None)
     };
     // A live session without anybody is one whose processes this one cannot see.
-    let processes = members(metadata).filter(|pids| pids.is_empty() != (live == Some(true)));
+    let processes =
+        members(identity(metadata)).filter(|pids| pids.is_empty() != (live == Some(true)));
     Ok(Some(SessionInfo {
         name,
         path,

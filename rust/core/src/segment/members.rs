@@ -1,13 +1,12 @@
 //! Who is attached to a session, as the kernel's list of locks has it.
 
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 
-/// Ids of the processes with a lock on the file, in order; nothing where the list of locks cannot
+/// Ids of the processes with a lock on a file (its device and inode), in order; nothing where the list of locks cannot
 /// be read. Processes of other pid namespaces are not in it.
-pub(super) fn members(file: &Metadata) -> Option<Vec<u32>> {
+pub(super) fn members((device, inode): (u64, u64)) -> Option<Vec<u32>> {
     let locks = fs::read_to_string("/proc/locks").ok()?;
-    Some(holders(&locks, file.dev(), file.ino()))
+    Some(holders(&locks, device, inode))
 }
 
 /// Ids of the processes that hold a lock on the file with this device and inode.

@@ -230,8 +230,9 @@ impl Segment {
             .map_or_else(Origin::default, shared::Site::origin)
     }
 
-    /// Whether the session is still there and a process is attached: what a look at it asks now
-    /// and then. A process-local session is live while its handle is.
+    /// Whether a process is attached: what a look at the session asks now and then. One that was
+    /// removed by force is live as long as its processes are. A process-local session is live
+    /// while its handle is.
     ///
     /// # Errors
     ///

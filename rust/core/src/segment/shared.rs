@@ -18,6 +18,7 @@ use super::flock::{identity, is_at, try_flock};
 use super::identity::user;
 pub(super) use super::lockfile::LockFile;
 use super::lockfile::{LOOK, flock_within, is_same};
+use super::members::members;
 use super::preamble::Preamble;
 use super::{Mapping, Mode, Opened, Origin, Place, Request, Standing, failure};
 use crate::{Error, Result};
@@ -337,11 +338,11 @@ impl Site {
         self.preamble.origin()
     }
 
-    /// Whether the session is still there, under its path, and a process is attached.
+    /// Whether a process is attached, be the session still there or removed by force.
     pub(super) fn is_live(&self) -> Result<bool> {
         let lock = LockFile::acquire_within(&self.path, LOOK)?;
         let Some(descriptor) = self.reopen()? else {
-            return Ok(false);
+            return Ok(members(self.identity).is_some_and(|pids| !pids.is_empty()));
         };
         is_held(&self.path, &descriptor.file(), lock.is_some())
     }
