@@ -1,0 +1,1 @@
+"""Adapters for trainers; each module needs the trainer's own package."""
