@@ -3,7 +3,11 @@
 import json
 import math
 import os
+import pathlib
+import re
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -177,6 +181,26 @@ def test_what_cannot_be_drawn_from_is_refused(tmp_path):
             processing_class=processing_class,
             curriculum=a_curriculum(),
         )
+
+
+def test_the_example_learns_and_leaves_the_riddles(tmp_path):
+    example = pathlib.Path(__file__).parents[2] / "examples" / "trl_grpo.py"
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", example],
+        cwd=tmp_path,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    groups = {}
+    for kind, count, reward in re.findall(r"(\w+) +(\d+) groups, mean reward (.+)", ran.stdout):
+        groups[kind] = int(count), float(reward)
+    assert groups["riddle"][1] == 0.0
+    assert groups["same"][1] > 0.4, "a tenth is what guessing gives"
+    assert groups["riddle"][0] < 0.25 * sum(count for count, _ in groups.values())
 
 
 def one_of_two(rank, folder, port):
