@@ -209,3 +209,19 @@ def test_a_state_goes_on_with_the_same_draws(config, replace):
         assert stats(after, prompt_id)["lp_score"] == stats(before, prompt_id)["lp_score"]
     with pytest.raises(ValueError, match="observe each draw once"):
         after.observe([min(set(range(50)) - set(after.waiting))], [1.0])
+
+
+def test_a_batch_from_before_and_after_a_load_is_refused_as_a_whole():
+    before = made(50)
+    old = before.draw(4)
+    prompts = made(50, seed=1)
+    prompts.load_state_dict(before.state_dict())
+    new = prompts.draw(50)
+    ids = [*new[~np.isin(new, old)][:4].tolist(), *old.tolist()]
+    # Those that were drawn before and again are observed as of the later draw, so observe twice.
+    prompts.observe(old, np.ones(4))
+    with pytest.raises(ValueError, match="score"):
+        prompts.observe(ids, [1.0] * 7 + [7.0])
+    assert completions(prompts) == 4
+    prompts.observe(ids, [1.0] * 8)
+    assert completions(prompts) == 12

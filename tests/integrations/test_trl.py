@@ -69,11 +69,19 @@ def by_prompt(prompt_id, nth):
     return float((prompt_id + nth) % 3 == 0)
 
 
+def is_unjudged(prompt_id, nth):
+    """Whether no reward function says anything of a completion; `half` leaves out each second."""
+    return nth == 1 and prompt_id % 2 == 0
+
+
 def trainer_of(folder, seen, curriculum, **changes):
     def reward(prompts, completions, **columns):
         assert prompts == [str(prompt_id) for prompt_id in columns[PROMPT_ID]]
         seen.append(columns[PROMPT_ID])
-        return [by_prompt(n, at % GENERATIONS) for at, n in enumerate(columns[PROMPT_ID])]
+        return [
+            None if is_unjudged(n, at % GENERATIONS) else by_prompt(n, at % GENERATIONS)
+            for at, n in enumerate(columns[PROMPT_ID])
+        ]
 
     def half(completions, **columns):
         return [None if at % GENERATIONS == 1 else 0.5 for at in range(len(completions))]
@@ -107,9 +115,10 @@ def trainer_of(folder, seen, curriculum, **changes):
 
 
 def mean_reward(prompt_id):
-    """That of both functions, by their weights; the second one leaves out the second of four."""
-    first = 0.8 * sum(by_prompt(prompt_id, nth) for nth in range(GENERATIONS))
-    return (first + 3 * 0.4 * 0.5) / GENERATIONS
+    """That of both functions, by their weights, over the completions that any of them judged."""
+    judged = [nth for nth in range(GENERATIONS) if not is_unjudged(prompt_id, nth)]
+    total = sum(0.8 * by_prompt(prompt_id, nth) + 0.2 * (nth != 1) for nth in judged)
+    return total / len(judged)
 
 
 def test_the_layout_is_that_of_trl():
