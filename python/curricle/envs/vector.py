@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from curricle.tasks import CurriculumTask
 
     Indices = NDArray[np.int64]
+    _Wrapper = VectorWrapper[Any, Any, Any, Any, Any]
+else:
+    # It takes no type arguments in Gymnasium 1.2, which RLlib pins.
+    _Wrapper = VectorWrapper
 
 
-class CurriculumVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
+class CurriculumVectorEnv(_Wrapper):
     """Draws a task for every episode of every sub-environment and reports each episode once.
 
     A step in which no episode ends makes no call to the session; otherwise one call reports all
