@@ -1,6 +1,6 @@
 """Runs the benches and writes ``benches/RESULTS.md``: ``python -m benches.results``.
 
-It needs the extra ``peers``, takes about a quarter of an hour, and wants a machine that does
+It needs the extra ``peers``, takes about twenty minutes, and wants a machine that does
 nothing else. The figures are kept in ``results.json`` beside the page, from which ``--from`` writes
 it anew. Until the last part is measured they are in ``unfinished.json``: a run that is stopped
 leaves there what it has, and the results of the run before stay.
@@ -129,7 +129,7 @@ def measure(parts: dict[str, Part], kept: Path, left: Sequence[CoreCost] = ()) -
         _say(f"measuring {name} ({began:%H:%M} UTC, load average {before})")
         try:
             setattr(measured, name, part(measured.failed))
-        # A quarter of an hour of figures is not to be lost to one part.
+        # Twenty minutes of figures is not to be lost to one part.
         except Exception as error:
             traceback.print_exc()
             measured.failed[name] = f"{type(error).__name__}: {error}"

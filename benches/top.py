@@ -29,6 +29,7 @@ from benches.idle_env import Idle
 from benches.interrupts import held_interrupts
 from benches.machine import describe, load
 from benches.markdown import markdown_table
+from benches.processor_time import processor_seconds
 from benches.timing import Figures
 from curricle import Curriculum, LearningProgressConfig, Session
 from curricle.looking import look_into
@@ -44,7 +45,6 @@ _CONTEXT = multiprocessing.get_context("fork")
 _START_SECONDS = 5.0
 _PATIENCE = 30.0
 _CHUNK = 100
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _turn(
 
     def now() -> tuple[float, float, float, float]:
         steps = look.totals()["env_steps"]
-        return steps, time.perf_counter(), sum(map(_worked, trainer)), _worked(view)
+        return steps, time.perf_counter(), processor_seconds(trainer), processor_seconds([view])
 
     before = now()
     time.sleep(seconds)
@@ -197,14 +197,6 @@ def _read_all(terminal: int, expected: bytes, shown: threading.Event) -> None:
     except OSError:
         # That is how a pseudo-terminal ends.
         return
-
-
-def _worked(pid: int) -> float:
-    """Seconds of processor time of a process so far, in user and in system mode."""
-    with open(f"/proc/{pid}/stat") as file:
-        # What comes after the name, which may have any sign in it: state is field 3.
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def table(found: Sequence[Watched]) -> str:

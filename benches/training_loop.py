@@ -14,16 +14,16 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from benches.interrupts import held_interrupts
+from benches.processor_time import processor_seconds
 from benches.timing import Figures
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig
 
@@ -181,12 +181,12 @@ def _play(envs: gym.vector.AsyncVectorEnv, seconds: float) -> tuple[float, float
     # The turn of another arm has left the caches to that: no trainer has such a neighbour.
     _play_episodes(envs)
     steps = 0
-    used, began = _processor_seconds(pids), time.perf_counter()
+    used, began = processor_seconds(pids), time.perf_counter()
     while steps == 0 or time.perf_counter() < began + seconds:
         steps += _play_episodes(envs)
     now = time.perf_counter()
     total = steps * envs.num_envs
-    return total / (now - began), total / (_processor_seconds(pids) - used)
+    return total / (now - began), total / (processor_seconds(pids) - used)
 
 
 def _play_episodes(envs: gym.vector.AsyncVectorEnv) -> int:
@@ -195,11 +195,6 @@ def _play_episodes(envs: gym.vector.AsyncVectorEnv) -> int:
     for _ in range(EPISODE_STEPS + 1):
         envs.step(actions)
     return EPISODE_STEPS + 1
-
-
-def _processor_seconds(pids: Iterable[int]) -> float:
-    """What processes have spent on processors; Linux keeps it in nanoseconds."""
-    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from curricle import (
     LearningProgressConfig,
     Session,
-    cli_sessions,
     list_sessions,
     remove_session,
     session_facts,
@@ -68,7 +67,6 @@ def only(prefix, monkeypatch):
         return [listed for listed in list_sessions() if listed["name"].startswith(prefix)]
 
     monkeypatch.setattr(session_facts, "list_sessions", mine)
-    monkeypatch.setattr(cli_sessions, "list_sessions", mine)
 
 
 def run(*arguments, code=0, **env):

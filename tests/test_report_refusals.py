@@ -114,5 +114,5 @@ def test_a_missing_extra_is_named(tmp_path):
     )
     assert result.returncode == 1
     assert result.stderr == (
-        "error: jinja2 is missing; install it with: pip install 'curricle[report]'\n"
+        "error: curricle report needs jinja2; install it with: pip install 'curricle[report]'\n"
     )

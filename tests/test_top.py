@@ -304,10 +304,10 @@ def test_histograms_and_acts(trainer):
             await app.look()
             await pilot.pause()
             pid = trainer.process.pid
-            on_screen(app, "steering frozen · jump banned · walk at least 30%")
-            on_screen(app, f"process {pid}: froze learning progress")
-            on_screen(app, f"process {pid}: share of walk: at least 30%")
-            assert any(re.match(r"last act [\d:]{8} .* jump: banned", row) for row in screen(app))
+            on_screen(app, "steering frozen · ban jump · share of walk at least 0.3")
+            on_screen(app, f"process {pid}: freeze")
+            on_screen(app, f"process {pid}: share of walk at least 0.3")
+            assert any(re.match(r"last act [\d:]{8} .* ban jump", row) for row in screen(app))
 
     run(scenario())
 

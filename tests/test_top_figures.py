@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
+from curricle.literal import literal
 from curricle.top.heading import heading
 from curricle.top.histogram import histogram
 from curricle.top.history import MOST_POINTS, WINDOW, History
 from curricle.top.look import COUNTS, Look
-from curricle.top.text import count, fit, literal, sparkline
+from curricle.top.text import count, fit, sparkline
 
 
 def made(at, labels, **totals):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from curricle.cli_errors import Debug, one_line_errors
-from curricle.cli_names import Json, Name, complete_label
+from curricle.cli_names import Json, Name, label_option
 from curricle.cli_tables import print_label, print_session, print_task
 from curricle.cli_values import output, print_json, size
 from curricle.exporting import FORMATS, export
@@ -24,15 +24,7 @@ def show(
             show_default=False,
         ),
     ] = None,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LABEL",
-            help="One label, and its tasks.",
-            autocompletion=complete_label,
-            show_default=False,
-        ),
-    ] = None,
+    label: Annotated[str | None, label_option("One label, and its tasks.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="Labels, or tasks of a label, at most.")] = 20,
     json: Json = False,
     debug: Debug = False,

@@ -1,6 +1,6 @@
 """The argument that names a session, and what a shell completes it and labels with."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,13 +33,26 @@ def complete_share(context: typer.Context, incomplete: str) -> list[str]:
     return [f"{label}=" for label in complete_label(context, incomplete)]
 
 
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME",
-        help="The session, or the path of its file (with a / in it).",
-        autocompletion=complete_session,
-        show_default=False,
-    ),
-]
+def label_option(what: str) -> Any:
+    """An option that takes a label of the session."""
+    return typer.Option(
+        metavar="LABEL", help=what, autocompletion=complete_label, show_default=False
+    )
+
+
+def share_option(what: str) -> Any:
+    """An option that takes a label of the session and a share of the draws."""
+    return typer.Option(
+        metavar="LABEL=SHARE", help=what, autocompletion=complete_share, show_default=False
+    )
+
+
+def session_argument(what: str) -> Any:
+    """An argument that names a session."""
+    return typer.Argument(
+        metavar="NAME", help=what, autocompletion=complete_session, show_default=False
+    )
+
+
+Name = Annotated[str, session_argument("The session, or the path of its file (with a / in it).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from curricle.cli_errors import one_line_errors
+from curricle.cli_errors import Debug, one_line_errors
+from curricle.extras import need_extra
 
 
 def report(
@@ -18,7 +19,7 @@ def report(
         Path | None,
         typer.Option(help="The file.", show_default="report.html in the folder"),
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Write one HTML file about a run: figures, settings, labels and tasks.
 
@@ -27,15 +28,9 @@ def report(
     The file needs no other and no network. A report that is there is replaced, another file is not.
     """
     with one_line_errors(debug):
-        try:
-            from curricle.report import write_report
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] != "jinja2":
-                raise
-            raise ModuleNotFoundError(
-                "jinja2 is missing; install it with: pip install 'curricle[report]'",
-                name=error.name,
-            ) from error
+        need_extra("curricle report", "report", "jinja2")
+        from curricle.report import write_report
+
         written = write_report(folder, out)
         for note in written.notes:
             Console(stderr=True, soft_wrap=True).print(note, highlight=False, markup=False)

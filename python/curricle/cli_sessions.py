@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from curricle._core import list_sessions, remove_session
+from curricle._core import remove_session
 from curricle.cli_errors import Debug, one_line_errors, print_error
-from curricle.cli_names import Json, complete_session
+from curricle.cli_names import Json, session_argument
 from curricle.cli_values import age, count, output, print_json, shown, size
 from curricle.errors import SessionError
 from curricle.looking import no_such_session
@@ -25,10 +25,9 @@ def ls(json: Json = False, debug: Debug = False) -> None:
 
     RATE is episodes a second, counted over half a second; PROCS is the number of attached
     processes; CREATOR, where there is room, the process that made the session and, while it lives,
-    its program. A
-    session is live, idle (it persists, and nobody is attached), dead (killed processes left it;
-    `curricle rm --dead` removes it), unreadable (the line below says why) or another user's. A +
-    marks a live one that will persist. Looking disturbs no session.
+    its program. A session is live, idle (it persists, and nobody is attached), dead (killed
+    processes left it; `curricle rm --dead` removes it), unreadable (the line below says why) or
+    another user's. A + marks a live one that will persist. Looking disturbs no session.
     """
     with one_line_errors(debug):
         sessions = survey(_MOMENT)
@@ -88,15 +87,7 @@ def _creator(facts: SessionFacts) -> str:
 
 
 def rm(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME",
-            help="The sessions.",
-            autocompletion=complete_session,
-            show_default=False,
-        ),
-    ] = None,
+    names: Annotated[list[str] | None, session_argument("The sessions.")] = None,
     dead: Annotated[
         bool, typer.Option("--dead", help="Remove all dead sessions of yours.")
     ] = False,
@@ -121,8 +112,7 @@ def rm(
     if dead and force:
         raise typer.BadParameter("no dead session needs it", param_hint="'--force'")
     with one_line_errors(debug):
-        known = [listed["name"] for listed in list_sessions()]
-        found = survey(0.0) if dead else []
+        found = survey(0.0)
     console = output()
     failed = False
     if dead:
@@ -135,7 +125,7 @@ def rm(
                 console.print(shown(f"removed {name}"), soft_wrap=True)
             # A dead session that is gone is what was asked for.
             elif not dead:
-                raise no_such_session(name, known)
+                raise no_such_session(name, [facts.name for facts in found])
         except (SessionError, ValueError) as error:
             if debug:
                 raise

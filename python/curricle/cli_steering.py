@@ -1,16 +1,15 @@
 """``curricle set``: steering a session that runs."""
 
-import os
+from contextlib import closing
 from typing import Annotated
 
 import typer
 
-from curricle._core import Session
 from curricle.cli_errors import Debug, one_line_errors
-from curricle.cli_names import Name, complete_label, complete_share
+from curricle.cli_names import Name, label_option, share_option
 from curricle.cli_tables import print_steering
 from curricle.cli_values import output, shown
-from curricle.looking import look_into
+from curricle.looking import find_session, look_into
 from curricle.steering import Changes
 
 
@@ -33,41 +32,11 @@ def set_(
         ),
     ] = None,
     min_share: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL=SHARE",
-            help="The least share of the draws that a label gets.",
-            autocompletion=complete_share,
-            show_default=False,
-        ),
+        list[str] | None, share_option("The least share of the draws that a label gets.")
     ] = None,
-    max_share: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL=SHARE",
-            help="The most that it gets.",
-            autocompletion=complete_share,
-            show_default=False,
-        ),
-    ] = None,
-    ban: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL",
-            help="Draw no task of the label.",
-            autocompletion=complete_label,
-            show_default=False,
-        ),
-    ] = None,
-    unlimit: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL",
-            help="Take limits and ban off a label.",
-            autocompletion=complete_label,
-            show_default=False,
-        ),
-    ] = None,
+    max_share: Annotated[list[str] | None, share_option("The most that it gets.")] = None,
+    ban: Annotated[list[str] | None, label_option("Draw no task of the label.")] = None,
+    unlimit: Annotated[list[str] | None, label_option("Take limits and ban off a label.")] = None,
     debug: Debug = False,
 ) -> None:
     """Steer a running session, or see how it is steered.
@@ -90,15 +59,8 @@ def set_(
         if changes == Changes():
             print_steering(console, look_into(name))
             return
-        look_into(name).close()
-        is_file = os.sep in name
-        session = Session(
-            name=None if is_file else name, path=name if is_file else None, mode="attach"
-        )
-        try:
+        with closing(find_session(name, "attach")) as session:
             done = changes.apply(session)
-        finally:
-            session.close()
     for what in done or ["nothing to change: the session is steered so already"]:
         console.print(shown(what), soft_wrap=True)
 

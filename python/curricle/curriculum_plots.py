@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from curricle.alignment import aligned
 from curricle.plot_style import COLOURS, GREY, INK, STYLE, new_figure
 from curricle.tracker import TaskTracker
 
@@ -93,11 +94,10 @@ def _by_label(
     """Names of the bars from the top down, and what they show; the least drawn go together."""
     ids, shares = tracker.probabilities()
     table = tracker.snapshot()
-    known = dict(zip(ids.tolist(), shares.tolist(), strict=True))
     labels = tracker.backend.labels()
     # -1 is no label; it takes the last place.
     places = np.where(table["label"] < 0, len(labels), table["label"])
-    probabilities = np.array([known.get(i, 0.0) for i in table["task_id"].tolist()])
+    probabilities = np.nan_to_num(aligned(ids, shares, table["task_id"]))
 
     def per_label(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(places, values, len(labels) + 1).astype(np.float64)

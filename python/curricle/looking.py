@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
+from typing import Literal
 
 from curricle._core import Session, list_sessions
 from curricle.errors import SessionError
@@ -20,11 +21,16 @@ def look_into(session: str) -> Session:
         SessionError: there is no such session, with the names that come close, or it is another
             user's or damaged.
     """
+    return find_session(session, "read-only")
+
+
+def find_session(session: str, mode: Literal["attach", "read-only"]) -> Session:
+    """A session by its name or path: `look_into`, or one to change as one of its processes."""
     if os.sep in session:
-        return Session(path=session, mode="read-only")
+        return Session(path=session, mode=mode)
     known = [facts["name"] for facts in list_sessions()]
     if session in known:
-        return Session(name=session, mode="read-only")
+        return Session(name=session, mode=mode)
     raise no_such_session(session, known)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from curricle import checks
 from curricle._core import Session, list_sessions
+from curricle.alignment import aligned
 from curricle.errors import UnknownTaskError
 from curricle.explanation import explain
 from curricle.looking import did_you_mean
@@ -136,10 +137,9 @@ def read_tasks(look: Session) -> tuple[NDArray[Any], NDArray[np.object_], NDArra
     """
     table = look.snapshot()
     ids, shares = look.probabilities()
-    _, of_table, of_shares = np.intersect1d(
-        table["task_id"], ids, assume_unique=True, return_indices=True
-    )
-    table = table[of_table]
+    table = table[np.argsort(table["task_id"])]
+    found = aligned(ids, shares, table["task_id"])
+    table, found = table[~np.isnan(found)], found[~np.isnan(found)]
     # One more, at -1, for those without a label.
     texts = np.array([*look.labels(), None], dtype=object)
-    return table, texts[table["label"]], shares[of_shares]
+    return table, texts[table["label"]], found

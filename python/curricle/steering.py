@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from curricle import checks
 from curricle._core import Session
 from curricle.acts import describe_limits
+from curricle.backends.share_limits import BILLIONTHS
 from curricle.looking import did_you_mean
 
 Limits = tuple[float, float]
 _NONE: Limits = (0.0, 1.0)
-# Shares are kept to a billionth; sums of them are exact.
-_BILLIONTHS = 10**9
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,13 @@ class Changes:
             elif wanted[0] > wanted[1]:
                 raise ValueError(_crossed(label, *wanted))
             after[label] = checks.share_limits(label, *wanted)[1:]
-        total = sum(round(least * _BILLIONTHS) for least, _ in after.values())
-        if total > _BILLIONTHS:
+        total = sum(round(least * BILLIONTHS) for least, _ in after.values())
+        if total > BILLIONTHS:
             parts = ", ".join(
                 f"{label} {least:.6g}" for label, (least, _) in after.items() if least
             )
             raise ValueError(
-                f"the least shares add up to {total / _BILLIONTHS:.6g}, more than 1 ({parts}); "
+                f"the least shares add up to {total / BILLIONTHS:.6g}, more than 1 ({parts}); "
                 "lower some of them"
             )
         counts = session.label_totals()

@@ -79,7 +79,8 @@ class CurriculumTask:
     def _label_given(self) -> Any:
         if self._label is not None:
             return self._label
-        if isinstance(self.env_cfg, Mapping):
+        # A dict by its type: to ask an abstract class takes longer than the rest of this.
+        if isinstance(self.env_cfg, (dict, Mapping)):
             return self.env_cfg.get("label")
         label = getattr(self.env_cfg, "label", None)
         # A method of that name is no value of the configuration.

@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from curricle.literal import literal
 from curricle.loggers.measures import OTHER
 from curricle.plot_style import GREY, STYLE, new_figure
 from curricle.report.history import History
 from curricle.report.palette import LIGHT, OTHER_LIGHT
 from curricle.report.svg import inline_svg
-from curricle.report.text import number, shortened, shown
+from curricle.report.text import number, shortened
 
 #: Labels with a line or a band of their own, and rows of the heat map; the rest is one more.
 TOP_LABELS, TOP_ROWS = len(LIGHT), 24
@@ -312,7 +313,7 @@ def _keys(labels: Sequence[str]) -> list[Key]:
 
 
 def _name(label: str) -> str:
-    return "all others" if label == OTHER else shown(label)
+    return "all others" if label == OTHER else literal(label)
 
 
 def _which(history: History, count: int) -> str:

@@ -162,8 +162,7 @@ def _bounded(
     if len(steps) > MAX_POINTS:
         starts = np.linspace(0, len(steps), MAX_POINTS, endpoint=False).astype(int)
     ends = np.append(starts[1:], len(steps)) - 1
-    # What nobody drew counts a little, so that a score is not lost.
-    scores = _means(scores, np.maximum(draws, 1e-9), starts)
+    scores = _means(scores, _at_least_a_little(draws), starts)
     rows = {
         labels[row]: LabelHistory(np.add.reduceat(draws[row], starts), scores[row], lp[row, ends])
         for row in np.argsort(-draws.sum(axis=1), kind="stable").tolist()
@@ -196,10 +195,14 @@ def _together(histories: Sequence[LabelHistory]) -> LabelHistory:
     draws = np.array([history.draws for history in histories])
     scores = np.array([history.score for history in histories])
     lp = np.array([history.lp for history in histories])
-    known = ~np.isnan(scores)
-    weight = np.where(known, np.maximum(draws, 1e-9), 0.0)
-    score = _ratio((np.where(known, scores, 0.0) * weight).sum(axis=0), weight.sum(axis=0))
+    # One interval of all labels, for each interval of the run.
+    score = _means(scores.T, _at_least_a_little(draws).T, np.array([0])).ravel()
     return LabelHistory(draws.sum(axis=0), score, _over_labels(lp, np.nanmean))
+
+
+def _at_least_a_little(draws: _Series) -> _Series:
+    """Weights of scores: what nobody drew counts a little, so that a score is not lost."""
+    return np.maximum(draws, 1e-9)
 
 
 def _over_labels(table: _Series, mean: Any) -> _Series:

@@ -15,6 +15,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
 from curricle import _core
 from curricle.errors import CheckpointError
+from curricle.literal import literal
 from curricle.replacing import replacing
 from curricle.report import palette
 from curricle.report.figures import Points, draw_pictures
@@ -23,7 +24,7 @@ from curricle.report.log_files import read_log
 from curricle.report.saved_tasks import SavedSession, read_tasks
 from curricle.report.sources import Source, find_source
 from curricle.report.tables import label_table, task_table
-from curricle.report.text import number, shown
+from curricle.report.text import number
 from curricle.training.curve import CurvePoint, read_curve
 
 _GENERATOR = "curricle report"
@@ -104,13 +105,15 @@ def _render(source: Source, notes: list[str]) -> str:
         .render(
             generator=_GENERATOR,
             version=_core.__version__,
-            name=shown(source.history.resolve().parent.name),
-            history_file=shown(source.history.name),
-            checkpoint_file=shown(source.checkpoint.name) if saved and source.checkpoint else None,
-            notes=[shown(note) for note in notes],
+            name=literal(source.history.resolve().parent.name),
+            history_file=literal(source.history.name),
+            checkpoint_file=literal(source.checkpoint.name)
+            if saved and source.checkpoint
+            else None,
+            notes=[literal(note) for note in notes],
             facts=_facts(history, saved, source.summary),
             pictures=draw_pictures(history, _points(history, saved)),
-            settings=[(shown(name), shown(value)) for name, value in _settings(source)],
+            settings=[(literal(name), literal(value)) for name, value in _settings(source)],
             tables=[table for table in tables if table is not None],
             palette=palette,
             style=_template("page.css"),

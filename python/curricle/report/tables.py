@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from curricle.literal import literal
 from curricle.loggers.measures import OTHER
 from curricle.report.history import History
 from curricle.report.saved_tasks import SavedSession
-from curricle.report.text import number, percent, shown
+from curricle.report.text import number, percent
 from curricle.training.curve import CurvePoint
 
 #: Rows on a page of a table.
@@ -106,7 +107,7 @@ def label_table(
     if not any(row.get("evicted") for row in rows.values()) and "evicted" in given:
         given.remove("evicted")
     ranked = sorted(rows, key=lambda label: (-(rows[label]["draws"] or 0.0), label))
-    columns = [Column("label", "text", [shown(label) for label in ranked])]
+    columns = [Column("label", "text", [literal(label) for label in ranked])]
     columns += [
         Column(
             title,
@@ -127,7 +128,7 @@ def task_table(saved: SavedSession) -> DataTable | None:
     caption = "Tasks in the pool"
     if len(tasks) < len(saved.tasks):
         caption += f": the {len(tasks):,} of {len(saved.tasks):,} with the most LP"
-    names = [shown(label or _NO_LABEL) for label in saved.labels]
+    names = [literal(label or _NO_LABEL) for label in saved.labels]
     labels = [names[place] if place >= 0 else _NO_LABEL for place in tasks["label"].tolist()]
     ended = tasks["completion_count"].astype(np.float64)
     known = ended > 0

@@ -3,11 +3,6 @@
 import math
 
 
-def shown(text: str) -> str:
-    """A text of a user's without what is invisible or changes the order of what is around it."""
-    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)
-
-
 def shortened(text: str, most: int) -> str:
     """A text of at most ``most`` marks: what differs may be at either end."""
     if len(text) <= most:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curricle._core import Session, TaskData
+from curricle.alignment import aligned
 
 # Of a record: what tables show. The rest of a million records would be memory for nothing.
 _FIELDS = ("task_id", "lp_score", "completion_count", "reward_ema", "last_score", "weight")
@@ -67,7 +68,7 @@ def read_tasks(session: Session) -> Tasks:
     table = session.snapshot()
     labels = session.labels()
     fields: dict[str, NDArray[Any]] = {name: table[name].copy() for name in _FIELDS}
-    fields["probability"] = _aligned(ids, probabilities, table["task_id"])
+    fields["probability"] = aligned(ids, probabilities, table["task_id"])
     return Tasks(time.monotonic(), fields, table["label"].astype(np.int64), labels)
 
 
@@ -77,18 +78,3 @@ def read_task(session: Session, task_id: int) -> Task:
     ids, probabilities = session.probabilities()
     share = float(probabilities[ids == task_id].sum())
     return Task(time.monotonic(), data, share, tuple(session.columns))
-
-
-def _aligned(
-    ids: NDArray[np.int64], values: NDArray[np.float64], wanted: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """The value of each id that is wanted, NaN for one that is not among the ids."""
-    if np.array_equal(ids, wanted):
-        return values
-    order = np.argsort(ids, kind="stable")
-    places = np.searchsorted(ids, wanted, sorter=order)
-    found = np.full(len(wanted), np.nan)
-    inside = places < len(ids)
-    hits = order[places[inside]]
-    found[inside] = np.where(ids[hits] == wanted[inside], values[hits], np.nan)
-    return found

@@ -6,9 +6,11 @@ from typing import Any
 
 from rich.cells import cell_len
 
+from curricle.acts import describe_act, describe_limits
+from curricle.literal import literal
 from curricle.top.history import History
 from curricle.top.look import Look
-from curricle.top.text import clock, count, duration, fit, literal, measure, rate, sparkline
+from curricle.top.text import clock, count, duration, fit, measure, rate, sparkline
 
 #: Their number.
 LINES = 5
@@ -62,24 +64,10 @@ def steering(look: Look) -> str:
     """What steers the session at the moment: frozen progress, uniform draws, limits of labels."""
     parts = ["frozen"] if look.frozen else []
     parts += ["uniform draws"] if look.uniform else []
-    parts += [f"{literal(label)} {_limits(*pair)}" for label, pair in sorted(look.limits.items())]
+    parts += [literal(describe_limits(label, *pair)) for label, pair in sorted(look.limits.items())]
     return _DOT.join(parts) or "none"
 
 
 def act_text(act: dict[str, Any]) -> str:
     """An act of steering: when, by which process, and what it did."""
-    if act["act"] == "limit_share":
-        did = f"share of {literal(act['label'])}: {_limits(act['least'], act['most'])}"
-    else:
-        done = {"freeze": ("froze learning progress", "thawed learning progress")}
-        done["draw_uniformly"] = ("made draws uniform", "ended uniform draws")
-        did = done[act["act"]][0 if act["on"] else 1]
-    return f"{clock(act['time'])} process {act['pid']}: {did}"
-
-
-def _limits(least: float, most: float) -> str:
-    if most == 0.0:
-        return "banned"
-    parts = [f"at least {100 * least:.3g}%"] if least > 0.0 else []
-    parts += [f"at most {100 * most:.3g}%"] if most < 1.0 else []
-    return ", ".join(parts) or "no limits"
+    return f"{clock(act['time'])} process {act['pid']}: {literal(describe_act(act))}"

@@ -9,14 +9,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from curricle.loggers.measures import OTHER
 from curricle.top.look import COUNTS, Look
 
 #: Seconds over which rates and shares are taken.
 WINDOW = 5.0
 #: Points of the trail; where there would be more, every other one goes.
 MOST_POINTS = 64
-#: Label under which a session folds those that it has no room for.
-OTHER = "other"
 
 _TASKS, _DRAWS, _EPISODES, _SCORES, _LP, _EVICTED = range(len(COUNTS))
 _Array = NDArray[np.float64]

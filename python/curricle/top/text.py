@@ -62,11 +62,6 @@ def clock(seconds: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
-def literal(text: str) -> str:
-    """A user's text without what a terminal would obey; a replacement character stands for it."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-
-
 def fit(text: str, width: int, right: bool = False) -> str:
     """The text in exactly that many columns, without its middle where it is longer."""
     excess = cell_len(text) - width

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curricle.literal import literal
 from curricle.top.detail import Task
 from curricle.top.heading import act_text, steering
 from curricle.top.history import MOST_POINTS, WINDOW, History
 from curricle.top.look import Look
 from curricle.top.table import Column
-from curricle.top.text import count, fit, literal, measure, percent, sparkline
+from curricle.top.text import count, fit, measure, percent, sparkline
 
 #: What tasks without a label stand under; no label can be it, as all rows have their own key.
 NO_LABEL = "(no label)"
