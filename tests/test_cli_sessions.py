@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import math
 import os
 import resource
 import secrets
@@ -433,7 +434,7 @@ class TestExport:
             assert table[name] == expected[name].tolist(), name
         assert table["probability"] == look.probabilities()[1].tolist()
 
-    def test_tasks_that_come_and_go_meanwhile_are_whole_or_left_out(self, prefix, tmp_path):
+    def test_tasks_that_come_and_go_meanwhile_are_whole(self, prefix, tmp_path):
         capacity = 2_000
         worker = Worker()
         worker.ask(evict_all_the_time, prefix, capacity)
@@ -444,11 +445,13 @@ class TestExport:
             table = self.read(path)
             ids = table["task_id"]
             assert ids == sorted(set(ids))
-            # Two reads by a reader that takes no lock: a task that moved between them is left out.
-            assert 0 < len(ids) <= capacity
+            # A slot whose tenant changes at the moment that it is read has none.
+            assert capacity // 2 < len(ids) <= capacity
             assert table["label"] == [label_of(task_id) for task_id in ids]
-            assert min(table["probability"]) > 0.0
-            assert sum(table["probability"]) <= 1.0 + 1e-9
+            # Read after the records: NaN for those that were gone by then.
+            known = [share for share in table["probability"] if not math.isnan(share)]
+            assert not known or min(known) > 0.0
+            assert sum(known) <= 1.0 + 1e-9
             newest.append(max(ids))
         assert newest[-1] > newest[0]
         worker.kill()

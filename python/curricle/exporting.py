@@ -27,7 +27,8 @@ def table_of(look: Session) -> Columns:
 
     Returns:
         ``task_id``, ``label`` (text, ``None`` for none), the other fields, the columns of an
-        algorithm's own, and ``probability`` of being drawn. Shape (n,) each.
+        algorithm's own, and ``probability`` of being drawn (NaN for a task that was evicted while
+        it was read). Shape (n,) each.
 
     Raises:
         ValueError: a column of the algorithm's own is named "probability".

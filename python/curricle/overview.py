@@ -44,7 +44,7 @@ def describe_session(look: Session) -> dict[str, Any]:
     }
     table, _, shares = read_tasks(look)
     # Numbers of labels, -1 for none; those that no task has may be beyond the last.
-    sums = np.bincount(table["label"] + 1, weights=shares)
+    sums = np.bincount(table["label"] + 1, weights=np.nan_to_num(shares))
     drawn = dict(zip([None, *look.labels()], sums.tolist(), strict=False))
     return {
         "session": session,
@@ -120,7 +120,7 @@ def describe_label(look: Session, label: str, rows: int) -> dict[str, Any]:
     return {
         "label": label,
         "totals": totals[label],
-        "probability": float(shares[mine].sum()),
+        "probability": float(np.nansum(shares[mine])),
         "limits": {"least": least, "most": most},
         "tasks": [
             {name: table[name][at].item() for name in fields} | {"probability": float(shares[at])}
@@ -132,14 +132,12 @@ def describe_label(look: Session, label: str, rows: int) -> dict[str, Any]:
 def read_tasks(look: Session) -> tuple[NDArray[Any], NDArray[np.object_], NDArray[np.float64]]:
     """All records, the text of their labels (``None`` for none), and their probabilities.
 
-    Shape (n,) each, in the order of ids. Other processes go on meanwhile: a task that comes or
-    goes between the two reads that this takes is left out.
+    Shape (n,) each, in the order of ids. Other processes go on meanwhile: a task that goes between
+    the two reads that this takes has the probability NaN.
     """
     table = look.snapshot()
     ids, shares = look.probabilities()
     table = table[np.argsort(table["task_id"])]
-    found = aligned(ids, shares, table["task_id"])
-    table, found = table[~np.isnan(found)], found[~np.isnan(found)]
     # One more, at -1, for those without a label.
     texts = np.array([*look.labels(), None], dtype=object)
-    return table, texts[table["label"]], found
+    return table, texts[table["label"]], aligned(ids, shares, table["task_id"])
