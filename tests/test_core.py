@@ -180,6 +180,41 @@ class TestLabelChanges:
             session.label_changes(np.zeros(3))  # type: ignore[arg-type]
 
 
+class TestDistinctDraws:
+    # Few of many; nearly all of them; hardly ever anything but the first, so that the exact pass
+    # has to finish.
+    @pytest.mark.parametrize("weights", [[1, 2, 3, 4, 5, 6], [1, 2, 3], [4000, 0.01, 0.02, 0.03]])
+    def test_follow_their_law(self, weights: list[float]) -> None:
+        p = np.array(weights) / np.sum(weights)
+        ids = np.arange(len(p))
+        rounds = 20_000
+        with closing(Session(len(p), Rules(floor=0.0))) as session:
+            session.create_many(ids)
+            session.set_weights(ids, np.array(weights, np.float64))
+            drawn = [
+                [ticket.task_id for ticket in session.draw_many(2, replace=False)]
+                for _ in range(rounds)
+            ]
+            # What is proposed twice is counted once.
+            assert session.totals()["scheduled"] == 2 * rounds
+        counted = np.zeros((len(p), len(p)))
+        np.add.at(counted, tuple(np.array(drawn).T), 1)
+        expected = rounds * np.outer(p / (1.0 - p), p)
+        np.fill_diagonal(expected, 0.0)
+        assert counted[expected == 0.0].sum() == 0
+        seen = expected > 5.0
+        deviations = (counted - expected)[seen] / np.sqrt(expected[seen])
+        assert np.abs(deviations).max() < 4.5
+
+    def test_more_than_there_are_count_nothing(self) -> None:
+        with closing(Session(3)) as session:
+            session.create_many(np.arange(3))
+            for n in (4, 2**62):
+                with pytest.raises(ValueError, match="only 3 can be drawn"):
+                    session.draw_many(n, replace=False)
+            assert session.totals()["scheduled"] == 0
+
+
 class TestStream:
     def test_pickles_with_its_state(self) -> None:
         stream = Stream(3, 4)

@@ -1,14 +1,10 @@
 """Prompts as tasks: draws, observed rewards, and states to go on from."""
 
-import itertools
-from collections import Counter
-
 import numpy as np
 import pytest
 
 from curricle import Curriculum, LearnabilityConfig, NoiseAwareConfig, UniformConfig
 from curricle.integrations.prompts import PromptLearnabilityConfig, Prompts
-from curricle.integrations.prompts.distinct import draw_distinct
 
 HERE = {"use_shared_memory": False}
 
@@ -115,29 +111,6 @@ def test_no_prompt_comes_twice_however_uneven_the_draws():
         assert len(set(drawn.tolist())) == n
     with pytest.raises(ValueError, match="only 64"):
         prompts.draw(65)
-
-
-@pytest.mark.parametrize("num_tasks", [3, 6])
-def test_draws_without_replacement_follow_their_law(num_tasks):
-    # With three tasks the tracker itself draws; with six, repetitions are dropped.
-    p = np.arange(1.0, num_tasks + 1)
-    p /= p.sum()
-    curriculum = Curriculum(num_tasks, PromptLearnabilityConfig(rand_task_rate=0.0, **HERE))
-    curriculum.tracker.set_weights(np.arange(num_tasks), p)
-    stream = curriculum.stream()
-
-    def draw(n, replace):
-        return curriculum.tracker.sample(n, replace, stream)
-
-    rounds = 20_000
-    seen = Counter(
-        tuple(ticket.task_id for ticket in draw_distinct(draw, 2, num_tasks)) for _ in range(rounds)
-    )
-    pairs = list(itertools.permutations(range(num_tasks), 2))
-    expected = np.array([rounds * p[a] * p[b] / (1.0 - p[a]) for a, b in pairs])
-    counted = np.array([seen[pair] for pair in pairs])
-    deviations = (counted - expected) / np.sqrt(expected)
-    assert np.abs(deviations).max() < 4.5
 
 
 def test_learnability_is_p_times_one_minus_p():

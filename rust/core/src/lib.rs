@@ -12,6 +12,7 @@ mod checkpoint_format;
 mod commit;
 #[cfg(test)]
 mod crash_points;
+mod distinct_draws;
 mod draws;
 pub mod episode_ends;
 pub mod error;

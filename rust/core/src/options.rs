@@ -167,11 +167,11 @@ impl SessionOptions {
             )))
         };
         if header.version.get() != LAYOUT_VERSION {
-            return differ(
-                "layout version",
-                header.version.get().to_string(),
-                LAYOUT_VERSION.to_string(),
-            );
+            return Err(Error::Session(format!(
+                "the session has layout version {}, this Curricle knows {LAYOUT_VERSION}: another \
+                 release made it; use that one, or another session name",
+                header.version.get()
+            )));
         }
         let shape = shape_of(header)?;
         let layout = Layout::new(shape);

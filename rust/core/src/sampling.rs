@@ -18,7 +18,7 @@ use crate::ticket::Ticket;
 use crate::words::Word;
 
 /// Rejected proposals, or scans spoiled by updates, after which a draw takes one exact pass.
-const ATTEMPTS: usize = 64;
+pub(crate) const ATTEMPTS: usize = 64;
 
 /// What a draw is proportional to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Table {
     /// One slot by the law of the session and the limits of labels; the outer `None` where no
     /// task may be drawn.
     #[inline]
-    fn propose(
+    pub(crate) fn propose(
         &self,
         stream: &mut Stream,
         moments: &mut Option<(f64, f64)>,
@@ -227,7 +227,7 @@ impl Table {
 
     /// Whether no task may be drawn, also after whoever changes limits or tasks is through.
     #[cold]
-    fn is_banned_for_good(&self) -> Result<bool> {
+    pub(crate) fn is_banned_for_good(&self) -> Result<bool> {
         let is_banned = || {
             self.limited_shares()
                 .iter()
@@ -243,7 +243,7 @@ impl Table {
 
     /// Counts the tenant of a slot as scheduled; `None` if it is gone meanwhile.
     #[inline]
-    fn hand_out(&self, slot: usize) -> Option<Ticket> {
+    pub(crate) fn hand_out(&self, slot: usize) -> Option<Ticket> {
         let record = self.record(slot);
         let tenant = record.tenant();
         let label = tenant.label as usize;
@@ -262,40 +262,6 @@ impl Table {
             generation: tenant.generation,
             serial: self.open_ticket(),
         })
-    }
-
-    /// Draws `n` different tasks, one after the other without putting back.
-    ///
-    /// By the exponential jumps of Efraimidis and Spirakis (2006, algorithm A): the `n` smallest
-    /// of -ln(u) / p.
-    ///
-    /// # Errors
-    /// `Value` where fewer than `n` tasks have a positive probability.
-    pub fn draw_distinct(&self, stream: &mut Stream, n: usize) -> Result<Vec<Ticket>> {
-        let (slots, shares) = self.shares();
-        let possible = shares.iter().filter(|share| **share > 0.0).count();
-        if possible == 0 && n > 0 && !slots.is_empty() && self.is_banned_for_good()? {
-            return Err(Error::Banned);
-        }
-        if possible < n {
-            return Err(Error::Value(format!(
-                "{n} different tasks were asked for, but only {possible} can be drawn; \
-                 ask for fewer or draw with replacement"
-            )));
-        }
-        let mut keys: Vec<(f64, usize)> = slots
-            .iter()
-            .zip(&shares)
-            .filter(|(_, share)| **share > 0.0)
-            .map(|(slot, share)| (-(1.0 - stream.next_f64()).ln() / share, *slot))
-            .collect();
-        keys.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let tickets: Vec<Ticket> = keys
-            .iter()
-            .filter_map(|(_, slot)| self.hand_out(*slot))
-            .take(n)
-            .collect();
-        Ok(tickets)
     }
 
     /// Calls `each` with every live slot, in order, and what its share is proportional to.

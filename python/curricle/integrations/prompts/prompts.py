@@ -15,7 +15,6 @@ from curricle import checks
 from curricle._core import Ticket
 from curricle.algorithms import CustomAlgorithm
 from curricle.curriculum import Curriculum
-from curricle.integrations.prompts.distinct import draw_distinct
 from curricle.integrations.prompts.groups import group_scores
 from curricle.integrations.prompts.learnability import PromptLearnabilityConfig
 
@@ -64,10 +63,7 @@ class Prompts:
             ValueError: without replacement, more draws than prompts that may be drawn.
         """
         n = checks.integer(n, "n", 0, checks.MAX_ID)
-        if replace:
-            tickets = self._tickets(n, True)
-        else:
-            tickets = draw_distinct(self._tickets, n, self.curriculum.pool_size)
+        tickets = self._tickets(n, replace)
         ids = [ticket.task_id for ticket in tickets]
         for prompt_id, ticket in zip(ids, tickets, strict=True):
             self._open.setdefault(prompt_id, []).append(ticket)
