@@ -123,10 +123,12 @@ def measure(parts: dict[str, Part], kept: Path, left: Sequence[CoreCost] = ()) -
         measured.commits["core"] = "commit not known"
     for name, why in measured.missing.items():
         _say(f"without {name}, which cannot be imported: {why}")
-    for name, part in parts.items():
+    for number, (name, part) in enumerate(parts.items(), 1):
         began, before = datetime.now(UTC), machine.load()
         measured.commits[name] = machine.commit()
-        _say(f"measuring {name} ({began:%H:%M} UTC, load average {before})")
+        _say(
+            f"measuring {name}, {number} of {len(parts)} ({began:%H:%M} UTC, load average {before})"
+        )
         try:
             setattr(measured, name, part(measured.failed))
         # Twenty minutes of figures is not to be lost to one part.

@@ -17,6 +17,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
+from benches.progress import progress
 from benches.timing import Figures
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig
 
@@ -50,7 +51,7 @@ def measure(pairs: int = PAIRS, steps: int = STEPS) -> tuple[Figures, Figures]:
             for model in arms:
                 model.learn(steps)
             found: tuple[list[float], list[float]] = ([], [])
-            for pair in range(pairs):
+            for pair in progress(range(pairs), "PPO in pairs"):
                 for arm in (0, 1) if pair % 2 else (1, 0):
                     found[arm].append(_steps_a_second(arms[arm].learn, steps))
         finally:

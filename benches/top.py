@@ -30,6 +30,7 @@ from benches.interrupts import held_interrupts
 from benches.machine import describe, load
 from benches.markdown import markdown_table
 from benches.processor_time import processor_seconds
+from benches.progress import progress
 from benches.timing import Figures
 from curricle import Curriculum, LearningProgressConfig, Session
 from curricle.looking import look_into
@@ -96,7 +97,7 @@ def _watched(
         _view(name) as view,
     ):
         look = look_into(name)
-        for number in range(rounds):
+        for number in progress(range(rounds), load):
             for watched in (False, True) if number % 2 else (True, False):
                 os.kill(view, signal.SIGCONT if watched else signal.SIGSTOP)
                 steps, seconds, work, own = _turn(look, trainer, view, turn_seconds)

@@ -24,6 +24,7 @@ import numpy as np
 
 from benches.interrupts import held_interrupts
 from benches.processor_time import processor_seconds
+from benches.progress import progress
 from benches.timing import Figures
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig
 
@@ -119,9 +120,10 @@ def measure(
 def _measure(workers: int, microseconds: int, rounds: int, seconds: float) -> LoopSpeed:
     found: dict[str, list[tuple[float, float]]] = {arm: [] for arm in (OFF, ON, METRICS)}
     order = random.Random(0)
-    while len(found[OFF]) < rounds:
+    what = f"{workers} workers, {microseconds} us a step"
+    for first in progress(range(0, rounds, ROUNDS_A_SET), what):
         with _arms(workers, microseconds) as arms:
-            for _ in range(min(ROUNDS_A_SET, rounds - len(found[OFF]))):
+            for _ in range(min(ROUNDS_A_SET, rounds - first)):
                 # No arm has a place of its own in the round, or two turns in a row more often.
                 for arm in order.sample(list(arms), len(arms)):
                     found[arm].append(_play(arms[arm], seconds))

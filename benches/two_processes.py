@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from benches.interrupts import held_interrupts
+from benches.progress import progress
 from benches.timing import Figures
 from curricle import Rules, Session
 
@@ -78,7 +79,7 @@ def measure(rounds: int = ROUNDS, round_seconds: float = ROUND_SECONDS) -> TwoPr
     with closing(_session(name)), _updaters(name) as pipes:
         alone: list[float] = []
         both: dict[str, list[float]] = {where: [] for where in _WHERE}
-        for turn in range(rounds):
+        for turn in progress(range(rounds), "two processes"):
             _updates_a_second(pipes, "together", round_seconds / 10)
             alone.append(_updates_a_second([pipes[turn % 2]], "apart", round_seconds))
             for where, found in both.items():

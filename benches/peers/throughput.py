@@ -19,6 +19,7 @@ from benches.idle_env import Idle
 from benches.interrupts import held_interrupts
 from benches.peers.base import Peer
 from benches.peers.catalogue import installed, noted
+from benches.progress import progress
 from benches.timing import Figures
 
 SIZES = (100, 10_000)
@@ -62,7 +63,7 @@ def measure(
     """
     kinds = [(kind, tasks) for tasks in sizes for kind in installed() if kind.shared]
     episodes: dict[tuple[str, int, int], list[float]] = {}
-    for _ in range(rounds):
+    for _ in progress(range(rounds), "workers"):
         for count in workers:
             alone = _episodes_a_second(None, count, round_seconds)
             episodes.setdefault((NO_CURRICULUM, 0, count), []).append(alone)
