@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether an error was raised while a Ctrl-C was on its way, as by the release of a lock."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 @contextmanager
 def held_interrupts() -> Iterator[None]:
     """Ctrl-C takes effect at the end of the block, and never in processes that are forked in it.

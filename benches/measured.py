@@ -32,6 +32,7 @@ class Measured:
         processes: updates of two processes.
         training: steps of a training loop.
         core: calls of the core alone.
+        quick: whether it was measured only to see that the benches run.
     """
 
     # A JSON file with anything else is not one of these.
@@ -48,6 +49,7 @@ class Measured:
     processes: TwoProcesses | None = None
     training: list[LoopSpeed] = field(default_factory=list)
     core: list[CoreCost] = field(default_factory=list)
+    quick: bool = False
 
     def save(self, path: Path) -> None:
         """Writes it as JSON."""

@@ -68,6 +68,11 @@ def _beginning(measured: Measured) -> str:
     lines = [
         "# Results of the benches",
         "",
+        *(
+            ["**A quick run, to see that the benches run: no figure here means anything.**", ""]
+            if measured.quick
+            else []
+        ),
         "Made by `python -m benches.results`; do not edit. Machines differ and are noisy: ratios",
         "of figures from one run are the result, not the times. A ratio is the median of the",
         "rounds' ratios, as what is compared takes turns in each round, if nothing else is said.",

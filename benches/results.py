@@ -8,6 +8,7 @@ leaves there what it has, and the results of the run before stay.
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import traceback
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 
 from benches import call_costs, core_costs, machine, training_loop, two_processes
 from benches.core_costs import CoreCost
+from benches.interrupts import is_interrupt
 from benches.measured import Measured
 from benches.page import page
 from benches.peers import calls, catalogue, throughput
@@ -58,16 +60,38 @@ def main(
         bool, typer.Option("--quick", help="Small and short, to see that it runs; no figures.")
     ] = False,
     out: Annotated[
-        Path, typer.Option(help="Folder of RESULTS.md, results.json and the pictures.")
-    ] = Path(__file__).parent,
+        Path | None,
+        typer.Option(
+            help="Folder of RESULTS.md, results.json and the pictures.",
+            show_default="benches; with --quick, runs/quick-results",
+        ),
+    ] = None,
 ) -> None:
     """Measures, and writes the page with its pictures."""
+    if out is None:
+        out = Path("runs/quick-results") if quick else Path(__file__).parent
+    # A kill in the usual way ends the benches' processes too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _make(out)
     measured = _run(quick, out) if source is None else _load(source)
-    write_page(out, measured)
+    _write(out, measured)
     _say(f"wrote {out / 'RESULTS.md'}")
     if measured.failed:
         raise typer.Exit(1)
+
+
+def _write(out: Path, measured: Measured) -> None:
+    try:
+        write_page(out, measured)
+    except OSError as error:
+        _say(f"cannot write to {out} ({error.strerror}); --out names another folder")
+        raise typer.Exit(2) from None
+    except (ArithmeticError, LookupError, ValueError) as error:
+        _say(
+            f"no page can be made of these figures ({type(error).__name__}: {error}): some are "
+            f"missing, or 0; without --from they are measured anew"
+        )
+        raise typer.Exit(2) from None
 
 
 def _make(out: Path) -> None:
@@ -99,7 +123,7 @@ def _run(quick: bool, out: Path) -> Measured:
     unfinished = out / "unfinished.json"
     unfinished.unlink(missing_ok=True)
     try:
-        measured = measure(parts, unfinished, left)
+        measured = measure(parts, unfinished, left, quick)
     except KeyboardInterrupt:
         kept = f"--from {unfinished} writes a page of it" if unfinished.exists() else "nothing yet"
         _say(f"stopped; of what was measured: {kept}")
@@ -108,15 +132,18 @@ def _run(quick: bool, out: Path) -> Measured:
     return measured
 
 
-def measure(parts: dict[str, Part], kept: Path, left: Sequence[CoreCost] = ()) -> Measured:
+def measure(
+    parts: dict[str, Part], kept: Path, left: Sequence[CoreCost] = (), quick: bool = False
+) -> Measured:
     """Measures part by part; what fails is noted and the others go on.
 
     Args:
         parts: by name, what gives the figures.
         kept: where the figures are written after each part.
         left: what an earlier run of the core's bench left, which is not measured again.
+        quick: whether the page is to say that its figures mean nothing.
     """
-    measured = Measured(machine.describe(), catalogue.missing(), core=list(left))
+    measured = Measured(machine.describe(), catalogue.missing(), core=list(left), quick=quick)
     if left:
         parts = {name: part for name, part in parts.items() if name != "core"}
         measured.when["core"] = f"{core_costs.span(left)}, left by `cargo bench`; load not known"
@@ -133,6 +160,8 @@ def measure(parts: dict[str, Part], kept: Path, left: Sequence[CoreCost] = ()) -
             setattr(measured, name, part(measured.failed))
         # Twenty minutes of figures is not to be lost to one part.
         except Exception as error:
+            if is_interrupt(error):
+                raise KeyboardInterrupt from error
             traceback.print_exc()
             measured.failed[name] = f"{type(error).__name__}: {error}"
         seconds = (datetime.now(UTC) - began).total_seconds()

@@ -145,7 +145,8 @@ def _serve(pipe: Connection, name: str, number: int) -> None:
             # The clock is the same in all processes.
             while time.perf_counter() < begin:
                 pass
-            while (now := time.perf_counter()) < begin + seconds:
+            # One chunk at least: a busy machine may give the whole time to others.
+            while (now := time.perf_counter()) < begin + seconds or calls == 0:
                 for _ in range(_CHUNK):
                     update(next_one(), 0.5)
                 calls += _CHUNK

@@ -67,6 +67,38 @@ def test_a_thousand_times_the_tasks(curricula, call, times, most):
     assert cost_over(*calls, times) < most
 
 
+@pytest.mark.parametrize("replace", [True, False], ids=["put back", "distinct"])
+def test_a_batch_of_draws_from_a_thousand_times_the_tasks(curricula, replace):
+    draws = [
+        lambda tracker=curriculum.tracker: tracker.sample(64, replace) for curriculum in curricula
+    ]
+    # Measured at 3 to 5.
+    assert cost_over(*draws, 30) < 20
+
+
+def test_a_curriculum_adds_little_to_the_draw_and_report_of_its_session(curricula):
+    _, small = curricula
+    session = small.tracker.backend.session
+
+    def bare():
+        session.report(session.draw(), 0.5)
+
+    # Measured at 2.
+    assert cost_over(lambda: small.report(small.draw().ticket, 0.5), bare, 500) < 8
+
+
+def test_an_episode_end_costs_what_a_draw_and_a_report_do(curricula):
+    _, small = curricula
+    env = small.wrap(Idle(length=1))
+
+    def episode():
+        env.reset()
+        env.step(0)
+
+    # Measured at 2.5 to 3.
+    assert cost_over(episode, lambda: small.report(small.draw().ticket, 0.5), 300) < 10
+
+
 def test_a_batch_of_updates_costs_less_than_its_tasks_one_by_one(curricula):
     tracker = curricula[1].tracker
     ids = np.random.default_rng(0).integers(0, SMALL, BATCH)

@@ -19,6 +19,7 @@ from benches.measured import Measured
 from benches.page import page
 from benches.peers import calls, catalogue
 from benches.peers.calls import CallCost
+from benches.peers.managed_dict import ManagedDictPeer
 from benches.peers.shared_arrays import SharedArraysPeer
 from benches.peers.throughput import NO_CURRICULUM, Throughput
 from benches.timing import Figures
@@ -228,6 +229,36 @@ def test_a_folder_that_cannot_be_written_is_refused_before_measuring(tmp_path, o
     assert said.startswith(f"cannot write to {tmp_path / out} (")
     assert said.endswith("--out names another folder\n")
     assert said.count("\n") == 1
+
+
+def test_figures_with_holes_are_no_page(tmp_path):
+    source = tmp_path / "results.json"
+    found = given()
+    found.training[0].steps["off"] = Figures([0.0, 0.0, 0.0])
+    found.save(source)
+    with run_results("--from", source, "--out", tmp_path / "out") as ran:
+        said = ran.communicate()[1]
+    assert ran.returncode == 2
+    assert said.startswith("no page can be made of these figures (")
+    assert said.count("\n") == 1
+
+
+def test_a_quick_run_says_so_and_is_not_put_beside_the_benches():
+    found = given()
+    warning = "no figure here means anything"
+    assert warning not in page(found)
+    found.quick = True
+    assert warning in page(found)
+    told = CliRunner().invoke(results.app, ["--help"], env={"COLUMNS": "200"}).stdout
+    assert "with --quick, runs/quick-results" in told
+
+
+@pytest.mark.parametrize("source", ["__cause__", "__context__"])
+def test_a_lock_that_fails_in_a_ctrl_c_does_not_swallow_it(source):
+    error = TypeError("'bool' object is not subscriptable")
+    setattr(error, source, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt), catalogue.noted(ManagedDictPeer, 1, {}):
+        raise error
 
 
 def test_a_run_that_is_stopped_keeps_what_it_has_and_the_results_of_before(tmp_path):

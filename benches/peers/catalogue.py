@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from benches.interrupts import is_interrupt
 from benches.peers.base import Peer
 from benches.peers.curricle_peer import CurriclePeer
 from benches.peers.managed_dict import ManagedDictPeer
@@ -35,6 +36,8 @@ def noted(kind: type[Peer], tasks: int, failed: dict[str, str] | None) -> Iterat
     try:
         yield
     except Exception as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
         if failed is None or kind is CurriclePeer:
             raise
         traceback.print_exc()

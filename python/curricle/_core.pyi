@@ -256,7 +256,8 @@ class Session:
     def close(self, *, discard: bool = False) -> None:
         """Leaves the session; the last process to leave removes it unless it persists.
 
-        With ``discard`` that process removes it in any case.
+        With ``discard`` that process removes it in any case. The memory itself is given back when
+        the object goes, as another thread may be in the midst of a read.
         """
     def __len__(self) -> int: ...
     def __contains__(self, task_id: object, /) -> bool: ...
