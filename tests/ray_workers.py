@@ -1,4 +1,4 @@
-"""A small Ray of one machine, and what its actors do in the tests."""
+"""Ray of one and of two machines, and what its actors do in the tests."""
 
 import copy
 import os
@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 
 import ray
+from ray.cluster_utils import Cluster
 
 from curricle import Curriculum, NoiseAwareConfig
 from curricle.integrations.ray import RayExchange
@@ -14,20 +15,36 @@ from curricle.integrations.ray import RayExchange
 OF_EXCHANGE = {"sync_episodes": 1000}
 
 
+SIZE = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 80 * 2**20}
+
+
+def _init(**options):
+    # Workers import what the tests import.
+    paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
+    ray.init(log_to_driver=False, runtime_env=paths, **options)
+
+
 @contextmanager
 def small_ray():
-    """Ray for as long as the tests of a file; its workers import what the tests import."""
-    ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        object_store_memory=80 * 2**20,
-        log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
-    )
+    """Ray on one machine, for as long as the tests of a file."""
+    _init(**SIZE)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def two_machines():
+    """Ray on two machines, as far as it knows; the second is given, for `remove_node`."""
+    cluster = Cluster(initialize_head=True, head_node_args=SIZE)
+    try:
+        second = cluster.add_node(**SIZE)
+        _init(address=cluster.address)
+        yield cluster, second
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
 
 
 def payload(number, rank):
@@ -55,10 +72,10 @@ class Machine:
 
     def share(self, rank, episodes):
         """Reports episodes to a session of this machine, exchanges, and says what is there."""
-        config = NoiseAwareConfig(use_shared_memory=False, **OF_EXCHANGE)
+        config = NoiseAwareConfig(**OF_EXCHANGE)
         with Curriculum(4, config, seed=0) as curriculum:
             for number in range(episodes):
                 curriculum.report(number % 4, float(rank))
-            curriculum.tracker.exchange(self.exchange)
+            curriculum.exchange(self.exchange)
             totals = curriculum.tracker.totals()
             return totals["completions"], totals["score_sum"]

@@ -10,8 +10,8 @@ ray = pytest.importorskip("ray", reason="Ray is not installed")
 
 from ray.exceptions import RayActorError  # noqa: E402
 
+from curricle import Curriculum  # noqa: E402
 from curricle.integrations.ray import RayExchange  # noqa: E402
-from curricle.tracker import TaskTracker  # noqa: E402
 from ray_workers import Machine, payload, small_ray  # noqa: E402
 
 # Seconds that a rank is waited for where it is known not to come.
@@ -180,7 +180,7 @@ def test_numbers_out_of_range(place, options, said):
 
 
 @pytest.mark.skipif(
-    not hasattr(TaskTracker, "exchange"), reason="this tracker exchanges no episodes"
+    not hasattr(Curriculum, "exchange"), reason="this curriculum exchanges no episodes"
 )
 @pytest.mark.parametrize("world_size", [2, 4])
 def test_sessions_of_several_machines_become_one(machines, name, world_size):

@@ -23,7 +23,7 @@ _PAUSE = 0.05
 
 
 class RayExchange:
-    """Gives the bytes of each rank to all ranks: an all-gather for `TaskTracker.exchange`.
+    """Gives the bytes of each rank to all ranks: an all-gather for `Curriculum.exchange`.
 
     One process of each machine has one, with a rank of its own, and all call it equally often.
     They meet in an actor that the first of them starts; it takes no CPU and ends with the process
@@ -49,7 +49,7 @@ class RayExchange:
 
     Example:
         >>> exchange = RayExchange("run-7", rank, world_size)  # doctest: +SKIP
-        >>> tracker.exchange(exchange)  # doctest: +SKIP
+        >>> curriculum.exchange(exchange)  # doctest: +SKIP
     """
 
     def __init__(
