@@ -1,6 +1,8 @@
 """The exchange through a Ray actor: all payloads to all ranks, whatever ends meanwhile."""
 
 import os
+import subprocess
+import sys
 import uuid
 from contextlib import suppress
 
@@ -96,7 +98,10 @@ def test_a_rank_whose_answer_was_lost_asks_again(machines, name, restarted):
     world = machines[:2]
     begin(world, name)
     payloads = [b"0", b"1"]
-    assert ray.get(gather(world, payloads)) == [payloads] * 2
+    first = world[0].gather.remote(b"0")
+    # Now the actor ends with rank 0's object, not with the one that rank 1 loses.
+    wait_until_handed_in(name, 1)
+    assert ray.get([first, world[1].gather.remote(b"1")]) == [payloads] * 2
     ray.get(world[1].lose_answer.remote())
     if restarted:
         # Now only rank 0 knows the round, and tells it on its way to the next one.
@@ -162,6 +167,28 @@ def test_two_processes_of_one_rank_are_refused(machines, name):
     with pytest.raises(RuntimeError, match="world_size=3, others of generation 0 say 2"):
         ray.get(machines[2].gather.remote(b"1"))
     ray.get(machines[1].begin.remote(name, 1, 2))
+    assert ray.get([first, machines[1].gather.remote(b"1")]) == [[b"0", b"1"]] * 2
+
+
+def test_two_jobs_with_one_name_do_not_meet(machines, name):
+    begin(machines[:2], name)
+    first = machines[0].gather.remote(b"0")
+    wait_until_handed_in(name, 1)
+    code = (
+        "import sys, ray; from curricle.integrations.ray import RayExchange\n"
+        "ray.init(address=sys.argv[1], log_to_driver=False)\n"
+        "print(RayExchange(sys.argv[2], 0, 1)(b'of another job'))"
+    )
+    address = ray.get_runtime_context().gcs_address
+    out = subprocess.run(
+        [sys.executable, "-c", code, address, name],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert out.splitlines()[-1] == "[b'of another job']"
     assert ray.get([first, machines[1].gather.remote(b"1")]) == [[b"0", b"1"]] * 2
 
 

@@ -10,6 +10,7 @@ import pytest
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytest.importorskip("ray.rllib", reason="RLlib is not installed")
 pytest.importorskip("torch", reason="PyTorch is not installed")
+pytest.importorskip("pettingzoo", reason="PettingZoo is not installed")
 
 import gymnasium as gym  # noqa: E402
 from ray.rllib.algorithms.ppo import PPOConfig  # noqa: E402
@@ -18,7 +19,7 @@ from ray.tune.registry import register_env  # noqa: E402
 from curricle import Curriculum, NoiseAwareConfig, list_sessions  # noqa: E402
 from curricle.integrations.rllib import CurriculumCallback, register_curriculum_env  # noqa: E402
 from ray_workers import small_ray  # noqa: E402
-from rllib_envs import TASKS, make_config, make_env, noted  # noqa: E402
+from rllib_envs import TASKS, make_config, make_env, make_race, noted  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,6 +121,20 @@ def test_evaluation_in_another_environment_counts_nowhere(tmp_path):
         assert result["evaluation"]["env_runners"]["num_episodes"] == 4
         assert curriculum.tracker.totals()["completions"] == len(noted(tmp_path))
         assert result["curriculum"]["episodes"] == result["env_runners"]["num_episodes"]
+
+
+def test_an_episode_of_several_agents_counts_once(tmp_path):
+    tasks = {f"length {length}": {"length": length} for length in (1, 3, 6)}
+    with Curriculum(tasks, NoiseAwareConfig(score_range=(0.0, 1.0)), seed=0) as curriculum:
+        register_curriculum_env("race", make_race, curriculum)
+        config = make_config("race", tmp_path, 0)
+        config.multi_agent(policies={"both"}, policy_mapping_fn=lambda agent, *_, **__: "both")
+        algorithm = config.build_algo()
+        result = algorithm.train()
+        algorithm.stop()
+        episodes = result["env_runners"]["num_episodes_lifetime"]
+        assert result["curriculum"]["episodes"] == episodes > 20
+        curriculum.verify()
 
 
 def test_a_curriculum_of_one_process_and_an_environment_without_one_are_refused():

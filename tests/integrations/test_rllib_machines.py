@@ -8,6 +8,7 @@ import pytest
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytest.importorskip("ray.rllib", reason="RLlib is not installed")
 pytest.importorskip("torch", reason="PyTorch is not installed")
+pytest.importorskip("pettingzoo", reason="PettingZoo is not installed")
 
 from curricle import Curriculum, NoiseAwareConfig  # noqa: E402
 from curricle.integrations.rllib import register_curriculum_env  # noqa: E402
