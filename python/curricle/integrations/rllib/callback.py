@@ -24,8 +24,8 @@ class CurriculumCallback(RLlibCallback):  # type: ignore[misc]
     flatten results. For ``config.callbacks(CurriculumCallback)``.
 
     An env runner leaves the session when ``algorithm.stop()`` stops it, so stop an algorithm before
-    the curriculum is closed. Where each machine has a session of its own, they tell each other at
-    the end of each iteration.
+    the curriculum is closed. Where each machine has a session of its own, they exchange their
+    episodes at the end of each iteration, and once before the first.
 
     Raises:
         ValueError: the environment was not registered by `register_curriculum_env`.
@@ -47,6 +47,8 @@ class CurriculumCallback(RLlibCallback):  # type: ignore[misc]
         self._measures = Measures(creator.curriculum, MAX_LABELS)
         if creator.has_machines:
             self._machines = Machines(algorithm)
+            # What a checkpoint brought to one of them reaches all before the first episode.
+            self._machines.exchange()
 
     def on_env_runners_recreated(self, *, is_evaluation: bool, **others: Any) -> None:
         """Env runners that came back have attached again; one may be on another machine now."""

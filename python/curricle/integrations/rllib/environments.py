@@ -35,7 +35,7 @@ def register_curriculum_env(
         curriculum: of a session in shared memory; each env runner attaches to it. For several
             machines a function that makes it, with a name for its session: it is called once in
             each process, the first on a machine makes that machine's session, and
-            `CurriculumCallback` has the sessions tell each other.
+            `CurriculumCallback` has the sessions exchange their episodes.
 
     Raises:
         ModuleNotFoundError: on import of the module, if ray is missing.

@@ -22,7 +22,7 @@ _PATIENCE = 60.0
 
 
 class Machines:
-    """Has the sessions of all machines that an algorithm runs on tell each other.
+    """Has the sessions of all machines that an algorithm runs on exchange their episodes.
 
     Of the algorithm's own machine its process takes part, of each other machine an env runner that
     RLlib holds for healthy. Where these are other processes than the last time, a new generation
@@ -45,8 +45,8 @@ class Machines:
         """One exchange of all machines, or of this one alone.
 
         Warns:
-            RuntimeWarning: a machine did not take part. What happened since the last exchange goes
-                into the next one.
+            RuntimeWarning: a machine did not take part. Nothing is lost: the next exchange brings
+                what this one should have, and the one after it the rest.
         """
         group = self._algorithm.env_runner_group
         if self._chosen is None:
