@@ -14,13 +14,14 @@ import pytest
 
 supersuit = pytest.importorskip("supersuit", reason="SuperSuit is not installed")
 
-from curricle import Curriculum, UniformConfig  # noqa: E402
+from curricle import Curriculum, NoiseAwareConfig  # noqa: E402
 from curricle.assembly_lines import (  # noqa: E402
     AssemblyLinesParallelEnv,
     AssemblyLinesTaskGenerator,
 )
 from curricle.envs import CurriculumParallelEnv, tickets  # noqa: E402
 from curricle.integrations.supersuit import FinalInfos  # noqa: E402
+from restarts import probabilities, probabilities_after_restart  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 TASKS = AssemblyLinesTaskGenerator.Config(
@@ -29,9 +30,14 @@ TASKS = AssemblyLinesTaskGenerator.Config(
 COPIES, AGENTS = 4, 2
 
 
+def make_curriculum():
+    config = NoiseAwareConfig(score_range=(0.0, 1.0), num_active_tasks=20)
+    return Curriculum(TASKS, config, seed=3)
+
+
 @pytest.fixture
 def curriculum():
-    with Curriculum(TASKS, UniformConfig(num_active_tasks=20), seed=3) as curriculum:
+    with make_curriculum() as curriculum:
         yield curriculum
 
 
@@ -111,6 +117,17 @@ def test_a_killed_worker_ends_the_step_and_loses_no_finished_episode(curriculum)
     assert totals["completions"] == counted + after
     assert totals["scheduled"] - totals["completions"] == 2 * COPIES
     curriculum.verify()
+
+
+def test_a_checkpoint_brings_back_the_distribution(curriculum, tmp_path):
+    envs = make_envs(curriculum, 2)
+    envs.reset()
+    play(envs, 400, np.random.default_rng(0))
+    envs.close()
+    curriculum.save(str(tmp_path / "curriculum.ckpt"))
+    before = probabilities(curriculum)
+    assert len(set(before.values())) > 1
+    assert probabilities_after_restart(str(tmp_path / "curriculum.ckpt"), make_curriculum) == before
 
 
 def test_the_class_for_stable_baselines3_counts_a_team_once(curriculum):

@@ -21,6 +21,7 @@ from torchrl.envs.utils import check_env_specs  # noqa: E402
 
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig  # noqa: E402
 from curricle.integrations.torchrl import EpisodeReader  # noqa: E402
+from restarts import probabilities, probabilities_after_restart  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 TASKS = {
@@ -30,9 +31,13 @@ TASKS = {
 WORKERS = 2
 
 
+def make_curriculum():
+    return Curriculum(TASKS, NoiseAwareConfig(score_range=(0.0, 500.0)), seed=3)
+
+
 @pytest.fixture
 def curriculum():
-    with Curriculum(TASKS, NoiseAwareConfig(score_range=(0.0, 500.0)), seed=3) as curriculum:
+    with make_curriculum() as curriculum:
         yield curriculum
 
 
@@ -100,6 +105,14 @@ def test_every_episode_counts_once_and_a_killed_worker_ends_collection(curriculu
     collector.shutdown()
     assert curriculum.tracker.totals()["completions"] == before + len(after)
     curriculum.verify()
+
+
+def test_a_checkpoint_brings_back_the_distribution(curriculum, tmp_path):
+    make(curriculum).rollout(1000, break_when_any_done=False)
+    curriculum.save(str(tmp_path / "curriculum.ckpt"))
+    before = probabilities(curriculum)
+    assert len(set(before.values())) > 1
+    assert probabilities_after_restart(str(tmp_path / "curriculum.ckpt"), make_curriculum) == before
 
 
 def test_the_reader_says_which_task_each_step_is_of(curriculum):
