@@ -92,6 +92,28 @@ BLOCKS = {
             """,
             (('"num_workers": 2', '"num_workers": 2, "overwork": True'),),
         ),
+        "RLlib": Around(
+            "ray",
+            """
+            from ray.rllib.algorithms.ppo import PPOConfig
+            from curricle.integrations.rllib import CurriculumCallback, register_curriculum_env
+            """,
+            """
+            config.env_runners(num_env_runners=0).training(train_batch_size=64, minibatch_size=64)
+            algorithm = config.build_algo()
+            algorithm.train()
+            algorithm.stop()
+            """,
+        ),
+        "Ray": Around(
+            "ray",
+            """
+            from curricle.integrations.ray import RayExchange
+            rank, world_size, rollouts = 0, 1, 2
+            def play(curriculum):
+                curriculum.report(curriculum.draw().ticket, 1.0)
+            """,
+        ),
     },
     "prompts.md": {
         "Any trainer": Around(after="curriculum = prompts.curriculum"),

@@ -6,14 +6,17 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
-from tensordict import TensorDict, TensorDictBase
-from torchrl.data import Composite, Unbounded
-from torchrl.envs.gym_like import BaseInfoDictReader
-from torchrl.record.loggers import Logger
-
 from curricle.envs.infos import LP, SCORE, TASK_ID
+from curricle.extras import need_extra
 from curricle.loggers.base import MAX_LABELS, CurriculumLogger
+
+need_extra("curricle.integrations.torchrl", "torchrl", "torchrl")
+
+import torch  # noqa: E402  after the check
+from tensordict import TensorDict, TensorDictBase  # noqa: E402
+from torchrl.data import Composite, Unbounded  # noqa: E402
+from torchrl.envs.gym_like import BaseInfoDictReader  # noqa: E402
+from torchrl.record.loggers import Logger  # noqa: E402
 
 if TYPE_CHECKING:
     from curricle.curriculum import Curriculum
