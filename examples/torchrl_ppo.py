@@ -19,7 +19,7 @@ from torchrl.objectives.value import GAE
 from torchrl.record.loggers import CSVLogger
 
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig
-from curricle.integrations.torchrl import EpisodeReader, TorchRLLogger
+from curricle.integrations.torchrl import TorchRLLogger
 
 LENGTHS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 # CartPole keeps the product of mass (0.1) and length beside the length.
@@ -30,8 +30,7 @@ WORKERS, FRAMES, EPOCHS, BATCH = 2, 1024, 4, 256
 
 def make(curriculum: Curriculum) -> GymWrapper:
     env = CurriculumEnv(gym.make("CartPole-v1"), curriculum, apply="attributes")
-    env = GymWrapper(env, categorical_action_encoding=True)
-    return env.set_info_dict_reader(EpisodeReader())
+    return GymWrapper(env, categorical_action_encoding=True)
 
 
 def main(steps: int, folder: Path) -> None:
@@ -58,7 +57,6 @@ def main(steps: int, folder: Path) -> None:
     for update, data in enumerate(collector, 1):
         episodes += int(data["next", "done"].sum())
         log.log_scalar("episodes", episodes, update * FRAMES)
-        log.log_scalar("score", data["next", "curriculum", "score"].nanmean(), update * FRAMES)
         metrics.log(update * FRAMES)
         advantages(data)
         for rows in torch.cat([torch.randperm(FRAMES) for _ in range(EPOCHS)]).split(BATCH):

