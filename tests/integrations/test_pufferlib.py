@@ -133,6 +133,7 @@ def run_example(folder, steps):
     return [json.loads(row) for row in (folder / "curriculum.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.timeout(240)  # it trains twice
 def test_the_example_learns_logs_and_goes_on(puffer, tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("pyro", reason="PufferLib's trainer needs pyro-ppl")

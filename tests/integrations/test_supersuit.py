@@ -164,6 +164,7 @@ def run_example(checkpoint, steps):
     return [tuple(map(float, re.findall(r"[\d.]+", row))) for row in done.stdout.splitlines()]
 
 
+@pytest.mark.timeout(240)  # it trains twice
 def test_the_example_learns_logs_and_goes_on(tmp_path):
     from examples.supersuit_ppo import CONFIG, ENVS
     from examples.supersuit_ppo import TASKS as tasks

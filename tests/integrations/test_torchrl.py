@@ -156,6 +156,7 @@ def logged(folder, name):
         return [float(value) for _, value in csv.reader(file)]
 
 
+@pytest.mark.timeout(240)  # it trains twice
 def test_the_example_learns_logs_and_goes_on(tmp_path):
     from examples.torchrl_ppo import CONFIG, WORKERS
     from examples.torchrl_ppo import TASKS as tasks
