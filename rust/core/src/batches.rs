@@ -85,7 +85,8 @@ impl Table {
                 check_in_range(&self.rules, *score)?;
             }
         }
-        env_steps.iter().try_for_each(|steps| check_steps(*steps))
+        env_steps.iter().try_for_each(|steps| check_steps(*steps))?;
+        self.check_journal_room(n)
     }
 
     /// The slot of each task of a window, where unknown ones are created; `NOWHERE` where a full

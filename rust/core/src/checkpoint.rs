@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::atomic_file;
 use crate::checkpoint_format::{Label, NAME_WORDS, Saved, read};
-use crate::commit::{Change, Old};
+use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
+use crate::journal::Note;
 use crate::labels::OTHER;
 use crate::layout::MAX_PATH_BYTES;
 use crate::limits::check_limits;
@@ -162,27 +163,35 @@ impl Table {
         Ok(bytes.len() as u64)
     }
 
-    fn copy_out(&self, stream: [u64; 4]) -> Result<Saved> {
+    pub(crate) fn copy_out(&self, stream: [u64; 4]) -> Result<Saved> {
         let intent = &self.header().intent;
         let versions = || [&intent.label_generation, &intent.index_version].map(Word::observe);
         let before = versions();
-        let saved = self.copy_stripes(stream)?;
+        let saved = self.copy_stripes(stream, None)?;
         if versions() == before && !self.is_loading() {
             return Ok(saved);
         }
         // A task may have come twice, by way of a slot in a later stripe, and a label's number may
         // mean another one: copied again while nobody changes the set of tasks.
         let _structure = self.lock_structure()?;
-        self.copy_stripes(stream)
+        self.copy_stripes(stream, None)
     }
 
-    fn copy_stripes(&self, stream: [u64; 4]) -> Result<Saved> {
+    /// Stripe by stripe, or all at one instant where the caller holds them all.
+    pub(crate) fn copy_stripes(
+        &self,
+        stream: [u64; 4],
+        held: Option<&[StripeGuard]>,
+    ) -> Result<Saved> {
         let header = self.header();
         let mut records = Vec::new();
         let mut retired = Vec::new();
         let mut of_labels = vec![(Tally::default(), 0); self.layout.labels];
         for stripe in 0..self.layout.stripes {
-            let _guard = self.lock_stripe(stripe)?;
+            let _guard = match held {
+                Some(_) => None,
+                None => Some(self.lock_stripe(stripe)?),
+            };
             for slot in (stripe..self.layout.shape.capacity).step_by(self.layout.stripes) {
                 let (tenant, data) = self.record(slot).load_owned();
                 if tenant.live {
@@ -196,7 +205,9 @@ impl Table {
             }
         }
         records.sort_unstable_by_key(|(slot, _)| *slot);
-        let labels = of_labels.iter().enumerate().skip(1);
+        // In the order of their age, which a load keeps: the oldest are folded first.
+        let mut labels: Vec<_> = of_labels.iter().enumerate().skip(1).collect();
+        labels.sort_by_key(|(label, _)| self.label_serial(*label));
         Ok(Saved {
             capacity: self.layout.shape.capacity as u64,
             columns: header.column_names[..self.layout.shape.columns]
@@ -210,8 +221,10 @@ impl Table {
             score_range: [header.score_range[0].get(), header.score_range[1].get()],
             late_reports: header.counters.late_reports.get(),
             samples_without_label: of_labels[0].1,
+            sync: self.journal().map_or(0, |journal| journal.number.get()),
             retired,
             labels: labels
+                .into_iter()
                 .filter_map(|(number, (tally, samples))| {
                     Some(Label {
                         number: u32::try_from(number).expect("at most 2^16 labels"),
@@ -249,15 +262,21 @@ impl Table {
             reason,
         };
         let bytes = read(path, &self.layout.shape).map_err(failed)?;
-        let mut saved = Saved::from_bytes(&bytes).map_err(failed)?;
-        saved.fits(self).map_err(failed)?;
+        let saved = self.checked(&bytes).map_err(failed)?;
+        let hash = bytes.last_chunk().expect("a checkpoint ends in its hash");
+        Ok((saved, i64::from_le_bytes(*hash)))
+    }
+
+    /// The content of a checkpoint that fits this table and nothing of which will be refused.
+    pub(crate) fn checked(&self, bytes: &[u8]) -> std::result::Result<Saved, String> {
+        let mut saved = Saved::from_bytes(bytes)?;
+        saved.fits(self)?;
         let mut checked = saved.check_numbers();
         if saved.rules != self.rules {
             checked = checked.and_then(|()| saved.weigh_by(&self.rules));
         }
-        checked.map_err(|error| failed(error.to_string()))?;
-        let hash = bytes.last_chunk().expect("a checkpoint ends in its hash");
-        Ok((saved, i64::from_le_bytes(*hash)))
+        checked.map_err(|error| error.to_string())?;
+        Ok(saved)
     }
 
     /// Notes what is being loaded, for whoever has to finish it; the bytes of the path, or 0 where
@@ -304,7 +323,7 @@ impl StructureGuard<'_> {
     }
 
     /// Replaces everything by a checkpoint that was checked.
-    fn fill(&self, saved: Saved, loading: Loading) -> Result<()> {
+    pub(crate) fn fill(&self, saved: Saved, loading: Loading) -> Result<()> {
         let table = self.table;
         // From here on nothing fails: every number was checked, and every lock is held.
         let stripes = self.wipe(loading)?;
@@ -332,9 +351,13 @@ impl StructureGuard<'_> {
             record.set_schedule(data.generation, data.scheduled_count, data.last_scheduled);
             let (tenant, before) = record.load_owned();
             let old = Old::of(tenant, &before);
-            stripes[table.layout.stripe_of(slot)].commit(slot, &old, &mut data, Change::Load)?;
+            let stripe = &stripes[table.layout.stripe_of(slot)];
+            stripe.commit(slot, &old, &mut data, Change::Load, Note::Nothing)?;
             self.mark_used(slot, true);
             table.link(data.task_id, slot);
+        }
+        if let Some(journal) = table.journal() {
+            journal.number.set(saved.sync);
         }
         let header = table.header();
         header.seed.set(saved.seed);

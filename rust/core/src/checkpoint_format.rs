@@ -15,14 +15,14 @@ use crate::rules::{RULES_WORDS, Rules};
 use crate::tally::{Live, Retired, TALLY_WORDS, Tally};
 
 /// Version of the file.
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 /// "CURRICKP".
 const MAGIC: u64 = u64::from_le_bytes(*b"CURRICKP");
 pub(crate) const NAME_WORDS: usize = 4;
 const HEAD_WORDS: usize = 3;
-/// Words of seed, number and state of streams, score range, late reports and samples without a
-/// label.
-const STATE_WORDS: usize = 2 + 4 + 2 + 2;
+/// Words of seed, number and state of streams, score range, late reports, samples without a label,
+/// and number of the sync.
+const STATE_WORDS: usize = 2 + 4 + 2 + 3;
 /// Words of a label: number, length, text, totals, samples, limits.
 const SAVED_LABEL_WORDS: usize = 2 + (LABEL_WORDS - 1) + TALLY_WORDS + 2;
 
@@ -46,6 +46,8 @@ pub(crate) struct Saved {
     pub(crate) score_range: [u64; 2],
     pub(crate) late_reports: u64,
     pub(crate) samples_without_label: u64,
+    /// Number of the sync whose state it is, 0 before the first.
+    pub(crate) sync: u64,
     /// Stripe by stripe, because ticks count from them.
     pub(crate) retired: Vec<Retired>,
     pub(crate) labels: Vec<Label>,
@@ -66,7 +68,7 @@ impl Saved {
         words.extend([self.seed, self.streams]);
         words.extend(self.stream);
         words.extend(self.score_range);
-        words.extend([self.late_reports, self.samples_without_label]);
+        words.extend([self.late_reports, self.samples_without_label, self.sync]);
         words.push(self.retired.len() as u64);
         for retired in &self.retired {
             words.extend(retired_words(*retired));
@@ -131,7 +133,7 @@ impl Saved {
         let [seed, streams] = words.array()?;
         let stream = words.array()?;
         let score_range = words.array()?;
-        let [late_reports, samples_without_label] = words.array()?;
+        let [late_reports, samples_without_label, sync] = words.array()?;
         let retired = (0..words.count("number of stripes", TALLY_WORDS)?)
             .map(|_| Ok(Tally::from_words(&words.array()?).retired))
             .collect::<std::result::Result<_, String>>()?;
@@ -145,6 +147,7 @@ impl Saved {
             score_range,
             late_reports,
             samples_without_label,
+            sync,
             retired,
             labels: Vec::new(),
             records: Vec::new(),

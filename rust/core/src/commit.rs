@@ -5,6 +5,7 @@
 //! itself be killed anywhere.
 
 use crate::error::{Error, Result};
+use crate::journal::Note;
 use crate::latch::Latch;
 use crate::layout::Stripe;
 use crate::lock::Taken;
@@ -165,7 +166,7 @@ impl Latch<'_> {
 ///
 /// Two words, so that it comes in registers.
 pub struct StripeGuard<'a> {
-    table: &'a Table,
+    pub(crate) table: &'a Table,
     number: usize,
 }
 
@@ -252,10 +253,17 @@ impl<'a> StripeGuard<'a> {
     /// # Errors
     /// `Value` for a weight or an LP out of range; nothing is written then.
     #[inline(never)]
-    pub fn commit(&self, slot: usize, old: &Old, new: &mut TaskData, change: Change) -> Result<()> {
+    pub(crate) fn commit(
+        &self,
+        slot: usize,
+        old: &Old,
+        new: &mut TaskData,
+        change: Change,
+        note: Note,
+    ) -> Result<()> {
         let record = self.table.record(slot);
         let stage = |new: &TaskData, live| record.stage(new, live);
-        self.commit_staged(record, slot, old, new, change, stage)
+        self.commit_staged(record, slot, old, new, (change, note), stage)
     }
 
     /// [`Self::commit`] of a score, which leaves the columns as they are.
@@ -268,7 +276,7 @@ impl<'a> StripeGuard<'a> {
         new: &mut TaskData,
     ) -> Result<()> {
         let stage = |new: &TaskData, _| record.stage_score(new);
-        self.commit_staged(record, slot, old, new, Change::Update, stage)
+        self.commit_staged(record, slot, old, new, (Change::Update, Note::Episode), stage)
     }
 
     #[inline(always)]
@@ -278,7 +286,7 @@ impl<'a> StripeGuard<'a> {
         slot: usize,
         old: &Old,
         new: &mut TaskData,
-        change: Change,
+        (change, note): (Change, Note),
         stage: impl FnOnce(&TaskData, bool) -> u64,
     ) -> Result<()> {
         let units = fixed_weight(new.weight)?;
@@ -317,6 +325,9 @@ impl<'a> StripeGuard<'a> {
                 intent.new_label[1].set(staged);
                 Some((latch, staged))
             };
+            if self.table.has_journal() {
+                return self.commit_noted(note, slot);
+            }
             intent.armed.publish(1);
             // What `publish` does, without reading back what is at hand.
             record.latch().publish(staged);
@@ -326,11 +337,29 @@ impl<'a> StripeGuard<'a> {
             }
         } else {
             self.stage_move(old, new.label, &new_part);
+            if self.table.has_journal() {
+                return self.commit_noted(note, slot);
+            }
             intent.armed.publish(1);
             self.publish();
         }
         self.derive(slot, live, new, units);
         intent.armed.publish(0);
+        Ok(())
+    }
+
+    /// The rest of a commit that is written down as well.
+    // Not inlined: a session without a journal keeps what it works on in registers.
+    #[inline(never)]
+    fn commit_noted(&self, note: Note, slot: usize) -> Result<()> {
+        let armed = &self.stripe().intent.armed;
+        self.stage_note(note, slot)?;
+        armed.publish(1);
+        self.publish();
+        let (tenant, data) = self.table.record(slot).load_owned();
+        let units = fixed_weight(data.weight).unwrap_or(0);
+        self.derive(slot, tenant.live, &data, units);
+        armed.publish(0);
         Ok(())
     }
 
@@ -376,6 +405,7 @@ impl<'a> StripeGuard<'a> {
         intent.old_label[1].set(from.stage_tally(&Tally::default()));
         intent.new_label[0].set(table.other_label() as u64);
         intent.new_label[1].set(to.stage_tally(&sum));
+        self.stage_no_note();
         intent.armed.publish(1);
         self.publish();
         intent.armed.publish(0);
@@ -394,6 +424,9 @@ impl<'a> StripeGuard<'a> {
                     .label_totals(self.number, label)
                     .publish(sequence.get());
             }
+        }
+        if self.table.has_journal() {
+            self.publish_notes();
         }
     }
 
@@ -481,6 +514,7 @@ impl<'a> StripeGuard<'a> {
                 word.set(0);
             }
         }
+        self.wipe_journal();
     }
 
     /// Makes the drawn words of a slot and the sums of its block anew from the records.

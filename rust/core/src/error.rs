@@ -26,6 +26,15 @@ pub enum Error {
         /// Number of labels that the session was made for.
         limit: usize,
     },
+    /// The journal of a session that syncs has no room for what is to be written down.
+    #[error(
+        "the journal is full: it has room for {episodes} episodes and changes of tasks between two \
+         syncs; sync more often, or make the session with a larger sync_episodes"
+    )]
+    Journal {
+        /// Episodes that the session was made for.
+        episodes: usize,
+    },
     /// No such task.
     #[error("unknown task {0}")]
     UnknownTask(i64),

@@ -48,7 +48,7 @@ fn mark_of(serial: u64) -> u64 {
     (1 + serial % (u64::MAX >> SAMPLE_BITS)) << SAMPLE_BITS
 }
 
-fn hash(label: &str) -> u64 {
+pub(crate) fn hash(label: &str) -> u64 {
     xxh3_64(label.as_bytes()) | 1
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! preamble | header | stripes | label names | label hashes | label limits | tallies of labels | samples of labels
 //!          | index heads | free-slot bits | block weights | block counts | drawn words | LP words | task ids | records | open tickets
+//!          | journal, its stripes, chunks and entries (only where the session has one)
 //! ```
 //!
 //! Slots are dealt to stripes in turn (slot = local * stripes + stripe), so neighbours in order of
@@ -11,6 +12,7 @@
 //! written under one lock shares no cache line with what is written under another.
 
 use crate::error::{Error, Result};
+use crate::journal::{CHUNK_ENTRIES, ENTRY_WORDS, JournalHeader, JournalStripe};
 use crate::lock::RobustLock;
 use crate::record::MAX_COLUMNS;
 use crate::rules::RULES_WORDS;
@@ -20,9 +22,11 @@ use crate::tally::COPY_WORDS;
 use crate::words::Word;
 
 /// Version of everything in this file; sessions carry it.
-pub const LAYOUT_VERSION: u64 = 6;
+pub const LAYOUT_VERSION: u64 = 7;
 /// Most tasks that a session can hold.
 pub const MAX_CAPACITY: usize = 1 << 26;
+/// Most episodes that may lie between two syncs.
+pub const MAX_SYNC_EPISODES: usize = 1 << 32;
 /// Most labels that a session can hold.
 pub const MAX_LABELS: usize = 1 << 16;
 /// Stripes of a session that is large enough for them.
@@ -61,6 +65,8 @@ pub struct Header {
     pub max_labels: Word,
     /// Labels without live tasks that are kept when the table is full.
     pub max_inactive_labels: Word,
+    /// Episodes that may lie between two syncs; 0 for a session without a journal.
+    pub sync_episodes: Word,
     /// Seed of the session's streams.
     pub seed: Word,
     /// 0 while no label has limits.
@@ -170,6 +176,8 @@ pub struct Shape {
     pub columns: usize,
     /// Number of labels.
     pub max_labels: usize,
+    /// Episodes that may lie between two syncs; 0 for no journal.
+    pub sync_episodes: usize,
 }
 
 impl Shape {
@@ -190,6 +198,7 @@ impl Shape {
         within("capacity", self.capacity, 1, MAX_CAPACITY)?;
         within("number of columns", self.columns, 0, MAX_COLUMNS)?;
         within("max_labels", self.max_labels, 1, MAX_LABELS)?;
+        within("sync_episodes", self.sync_episodes, 0, MAX_SYNC_EPISODES)?;
         Ok(self)
     }
 }
@@ -246,6 +255,16 @@ pub struct Layout {
     pub records_at: usize,
     /// Offset of the ring of open tickets.
     pub open_tickets_at: usize,
+    /// Chunks of the journal; 0 without one.
+    pub chunks: usize,
+    /// Offset of the journal's own words.
+    pub journal_at: usize,
+    /// Offset of the stripes' parts of the journal.
+    pub journal_stripes_at: usize,
+    /// Offset of the chunks' owners and links.
+    pub chunks_at: usize,
+    /// Offset of the journal's entries.
+    pub entries_at: usize,
     /// Bytes in all.
     pub bytes: usize,
 }
@@ -287,6 +306,12 @@ impl Layout {
         let task_ids_at = region(stripes * per_stripe * 8);
         let records_at = region(stripes * per_stripe * record_words * 8);
         let open_tickets_at = region(OPEN_TICKETS * 8);
+        let chunks = journal_chunks(shape, stripes);
+        let present = |bytes: usize| if chunks == 0 { 0 } else { bytes };
+        let journal_at = region(present(size_of::<JournalHeader>()));
+        let journal_stripes_at = region(present(stripes * size_of::<JournalStripe>()));
+        let chunks_at = region(chunks * 8);
+        let entries_at = region(chunks * CHUNK_ENTRIES * ENTRY_WORDS * 8);
         Self {
             shape,
             stripes,
@@ -312,6 +337,11 @@ impl Layout {
             task_ids_at,
             records_at,
             open_tickets_at,
+            chunks,
+            journal_at,
+            journal_stripes_at,
+            chunks_at,
+            entries_at,
             bytes: end.next_multiple_of(4096),
         }
     }
@@ -338,6 +368,15 @@ impl Layout {
     }
 }
 
+/// Chunks of a journal: room for the episodes, for the creation of every task, and for what each
+/// stripe has begun and keeps ahead, and one more each, by which the room for a batch is known.
+fn journal_chunks(shape: Shape, stripes: usize) -> usize {
+    match shape.sync_episodes {
+        0 => 0,
+        episodes => (episodes + shape.capacity).div_ceil(CHUNK_ENTRIES) + 3 * stripes,
+    }
+}
+
 /// Words of a label's totals in one stripe: the latch's sequence and both copies.
 pub const LABEL_TALLY_WORDS: usize = 1 + 2 * COPY_WORDS;
 
@@ -352,6 +391,7 @@ mod tests {
                 capacity,
                 columns: 0,
                 max_labels: 4,
+                sync_episodes: 0,
             });
             let mut seen = vec![false; layout.stripes * layout.per_stripe];
             for slot in 0..capacity {
@@ -371,6 +411,7 @@ mod tests {
                     capacity,
                     columns,
                     max_labels: 4,
+                    sync_episodes: 0,
                 });
                 let of_stripe = |at: usize, words: usize, stripe| at + stripe * words * 8;
                 for stripe in 0..layout.stripes {
@@ -398,6 +439,7 @@ mod tests {
                     capacity,
                     columns,
                     max_labels: 256,
+                    sync_episodes: 0,
                 })
                 .bytes
             };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::layout::{Header, LAYOUT_VERSION, Layout, MAX_COLUMN_NAME_BYTES, Shape, Stripe};
+use crate::journal::JournalHeader;
 use crate::rules::Rules;
 use crate::segment::{Mapping, Mode, Place, Standing};
 use crate::sound::damaged;
@@ -26,6 +27,8 @@ pub struct SessionOptions {
     pub max_labels: usize,
     /// Labels without live tasks that are kept when the label table is full.
     pub max_inactive_labels: usize,
+    /// Episodes that may lie between two syncs with other machines; 0 keeps no journal of them.
+    pub sync_episodes: usize,
     /// Seed of the session's streams.
     pub seed: u64,
     /// How to open.
@@ -64,6 +67,7 @@ pub(crate) fn shape_of(header: &Header) -> Result<Shape> {
         capacity: number(header.capacity.get()),
         columns: number(header.columns.get()),
         max_labels: number(header.max_labels.get()),
+        sync_episodes: number(header.sync_episodes.get()),
     }
     .validate()
     .map_err(|error| damaged(&error.to_string()))
@@ -80,6 +84,7 @@ impl Default for SessionOptions {
             columns: Vec::new(),
             max_labels: 256,
             max_inactive_labels: 64,
+            sync_episodes: 0,
             seed: 0,
             mode: Mode::CreateOrAttach,
             persist: false,
@@ -108,6 +113,7 @@ impl SessionOptions {
                     capacity,
                     columns: self.columns.len(),
                     max_labels: self.max_labels,
+                    sync_episodes: self.sync_episodes,
                 }
                 .validate()
             })
@@ -124,6 +130,7 @@ impl SessionOptions {
         header
             .max_inactive_labels
             .set(self.max_inactive_labels as u64);
+        header.sync_episodes.set(shape.sync_episodes as u64);
         header.seed.set(self.seed);
         for (word, value) in header.rules.iter().zip(rules.to_words()) {
             word.set(value);
@@ -143,6 +150,9 @@ impl SessionOptions {
         }
         header.counters.tickets.set(ticket::start());
         make_locks(mapping, &layout);
+        if layout.chunks > 0 {
+            mapping.get::<JournalHeader>(layout.journal_at).begin();
+        }
     }
 
     /// Holds what a session is against what was asked for.
@@ -151,6 +161,7 @@ impl SessionOptions {
             capacity: 1,
             columns: 0,
             max_labels: 1,
+            sync_episodes: 0,
         });
         if mapping.len() < smallest.bytes {
             return Err(Error::Session(format!(
@@ -199,6 +210,13 @@ impl SessionOptions {
                 "max_labels",
                 shape.max_labels.to_string(),
                 self.max_labels.to_string(),
+            );
+        }
+        if self.capacity.is_some() && self.sync_episodes != shape.sync_episodes {
+            return differ(
+                "sync_episodes",
+                shape.sync_episodes.to_string(),
+                self.sync_episodes.to_string(),
             );
         }
         let rules = rules_of(header)?;

@@ -168,6 +168,13 @@ impl<'a> Record<'a> {
         (tenant, data)
     }
 
+    /// What is staged over the record, without the schedule, for the holder of the stripe's lock.
+    pub(crate) fn load_staged(self) -> TaskData {
+        let mut data = TaskData::new(0);
+        self.decode(self.latch().sequence() + 1, &mut data);
+        data
+    }
+
     /// What a score changes or looks at: the record without its schedule, and of its columns only
     /// the first, by which it may be weighed; for the holder of the stripe's lock.
     #[inline(always)]

@@ -372,7 +372,7 @@ impl Rules {
     }
 
     /// Every parameter by name, as the caller would write it.
-    fn texts(&self) -> [(&'static str, String); 20] {
+    pub(crate) fn texts(&self) -> [(&'static str, String); 20] {
         let number = |value: f64| format!("{value:?}");
         [
             ("ema_alpha", number(self.ema_alpha)),

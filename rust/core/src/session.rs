@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 use crate::layout::{Header, Layout, MAX_CONTENT_BYTES, Shape};
+use crate::journal::Note;
 use crate::limited_draws::{Labels, LimitedShare};
 use crate::limits::Limits;
 use crate::local_fork::LocalLocks;
@@ -119,6 +120,7 @@ impl Session {
                 capacity: 1,
                 columns: 0,
                 max_labels: 1,
+                sync_episodes: 0,
             })
             .header,
         );
@@ -342,6 +344,7 @@ impl Session {
         self.table.enter()?;
         check_record(data)?;
         check_baseline(&self.table.rules, data.random_baseline)?;
+        self.table.refuse_beside_journal("writing a record")?;
         self.table.lock_structure()?.write(data, label)
     }
 
@@ -420,6 +423,7 @@ impl Session {
             check_within(name, value, -MAX_SCORE, MAX_SCORE)?;
         }
         check_baseline(&self.table.rules, baseline)?;
+        self.table.refuse_beside_journal("setting EMAs")?;
         self.table.modify(task_id, |data| {
             data.p_fast = fast;
             data.p_slow = slow;
@@ -435,8 +439,9 @@ impl Session {
     pub fn set_success_threshold(&self, task_id: i64, threshold: f64) -> Result<()> {
         self.table.enter()?;
         check_finite(&[("success_threshold", threshold)])?;
-        self.table
-            .modify(task_id, |data| data.success_threshold = threshold)
+        self.table.modify_noted(task_id, Note::Threshold, |data| {
+            data.success_threshold = threshold;
+        })
     }
 
     /// Sets one column of a task.

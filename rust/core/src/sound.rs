@@ -62,6 +62,7 @@ impl Table {
             || format!("label {other} is not {OTHER:?}"),
         )?;
         self.check_plan()?;
+        self.check_journal().map_err(|reason| damaged(&reason))?;
         self.check_tickets().map_err(|reason| damaged(&reason))?;
         for stripe in 0..self.layout.stripes {
             self.check_commit(stripe)?;

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
+use crate::journal::{Adopting, Note};
 use crate::lock::Taken;
 use crate::progress;
 use crate::record::TaskData;
@@ -77,6 +78,12 @@ impl Table {
         let guard = StructureGuard { table: self };
         // Not only after a death: a recovery that timed out on a stripe leaves its plan as well.
         guard.recover()?;
+        if let Some(journal) = self.journal()
+            && journal.adopting.get() == Adopting::NOW
+        {
+            // Whoever was at it is gone.
+            journal.adopting.publish(Adopting::TORN);
+        }
         Ok(guard)
     }
 }
@@ -181,7 +188,9 @@ impl StructureGuard<'_> {
     /// `Capacity`, `Value`, `LockTimeout`.
     pub(crate) fn settle(&self, data: &mut TaskData) -> Result<usize> {
         let slot = self.lowest_free_slot()?;
-        self.settle_at(&self.lock_stripe_of(slot)?, slot, data)?;
+        let guard = self.lock_stripe_of(slot)?;
+        guard.reserve(1)?;
+        self.settle_at(&guard, slot, data)?;
         Ok(slot)
     }
 
@@ -195,7 +204,7 @@ impl StructureGuard<'_> {
         data.weight = progress::weigh(&table.rules, data);
         self.begin(Plan::Create, data.task_id, slot);
         record.set_schedule(data.generation, data.scheduled_count, data.last_scheduled);
-        if let Err(error) = guard.commit(slot, &old, data, Change::Create) {
+        if let Err(error) = guard.commit(slot, &old, data, Change::Create, self.noted(Note::Created)) {
             self.finish();
             return Err(error);
         }
@@ -215,6 +224,7 @@ impl StructureGuard<'_> {
         };
         // Before the plan: a wait in vain leaves none behind.
         let guard = self.lock_stripe_of(slot)?;
+        guard.reserve(1)?;
         let plan = if evict { Plan::Evict } else { Plan::Remove };
         self.begin(plan, task_id, slot);
         self.take_out(&guard, task_id, slot, evict)?;
@@ -242,6 +252,10 @@ impl StructureGuard<'_> {
         } else {
             Some(self.lock_stripe_of(slot)?)
         };
+        guard.reserve(1 + u64::from(other.is_none()))?;
+        if let Some(other) = &other {
+            other.reserve(1)?;
+        }
         self.begin(Plan::Evict, evicted, old);
         self.take_out(&guard, evicted, old, true)?;
         self.settle_at(other.as_ref().unwrap_or(&guard), slot, &mut data)?;
@@ -263,12 +277,12 @@ impl StructureGuard<'_> {
             let scheduled = record.freeze(tenant.generation, &table.header().intent.scheduled);
             gone.lp_score = 0.0;
             gone.weight = 0.0;
-            let change = if evict {
-                Change::Evict { scheduled }
+            let (change, note) = if evict {
+                (Change::Evict { scheduled }, Note::Evicted)
             } else {
-                Change::Remove { scheduled }
+                (Change::Remove { scheduled }, Note::Removed)
             };
-            guard.commit(slot, &old, &mut gone, change)?;
+            guard.commit(slot, &old, &mut gone, change, self.noted(note))?;
         }
         self.mark_used(slot, false);
         self.finish();
@@ -289,7 +303,9 @@ impl StructureGuard<'_> {
         let (tenant, mut data) = table.record(slot).load_owned();
         let old = Old::of(tenant, &data);
         data.label = label;
-        guard.commit(slot, &old, &mut data, Change::Update)?;
+        guard.reserve(1)?;
+        let note = self.noted(Note::Labelled);
+        guard.commit(slot, &old, &mut data, Change::Update, note)?;
         Ok(true)
     }
 
@@ -312,7 +328,7 @@ impl StructureGuard<'_> {
         let old = Old::of(tenant, &before);
         new.generation = tenant.generation;
         new.weight = progress::weigh(&table.rules, &new);
-        guard.commit(slot, &old, &mut new, Change::Update)?;
+        guard.commit(slot, &old, &mut new, Change::Update, Note::Nothing)?;
         record.set_schedule(new.generation, data.scheduled_count, data.last_scheduled);
         Ok(())
     }
@@ -336,6 +352,7 @@ impl StructureGuard<'_> {
         for guard in &guards {
             guard.wipe();
         }
+        self.begin_journal();
         for word in table.used() {
             word.set(0);
         }

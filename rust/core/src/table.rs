@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::journal::{CHUNK_ENTRIES, ENTRY_WORDS, JournalHeader, JournalStripe};
 use crate::latch::Latch;
 use crate::layout::{Header, LABEL_TALLY_WORDS, LABEL_WORDS, Layout, OPEN_TICKETS, Stripe};
 use crate::lock::{RobustLock, Taken};
@@ -48,6 +49,10 @@ struct Parts {
     progress: &'static [Word],
     task_ids: &'static [Word],
     records: &'static [Word],
+    journal: &'static [JournalHeader],
+    journal_stripes: &'static [JournalStripe],
+    chunks: &'static [Word],
+    entries: &'static [Word],
 }
 
 impl Parts {
@@ -60,6 +65,7 @@ impl Parts {
         let dense = layout.stripes * layout.per_stripe;
         let blocks = layout.stripes * layout.block_span;
         let labels = layout.stripes * layout.labels;
+        let journals = usize::from(layout.chunks > 0);
         Self {
             header: &part::<Header>(mapping, layout.header, 1)[0],
             stripes: part(mapping, layout.stripes_at, layout.stripes),
@@ -77,6 +83,10 @@ impl Parts {
             progress: words(layout.progress_at, dense),
             task_ids: words(layout.task_ids_at, dense),
             records: words(layout.records_at, dense * layout.record_words),
+            journal: part(mapping, layout.journal_at, journals),
+            journal_stripes: part(mapping, layout.journal_stripes_at, journals * layout.stripes),
+            chunks: words(layout.chunks_at, layout.chunks),
+            entries: words(layout.entries_at, layout.chunks * CHUNK_ENTRIES * ENTRY_WORDS),
         }
     }
 }
@@ -209,6 +219,37 @@ impl Table {
     #[inline]
     pub fn open_tickets(&self) -> &[Word] {
         self.parts.open_tickets
+    }
+
+    /// Whether episodes are written down for a sync.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_journal(&self) -> bool {
+        self.layout.chunks > 0
+    }
+
+    /// The journal's own words, where there is a journal.
+    #[inline]
+    pub(crate) fn journal(&self) -> Option<&JournalHeader> {
+        self.parts.journal.first()
+    }
+
+    /// A stripe's part of the journal; only where there is one.
+    #[inline]
+    pub(crate) fn journal_stripe(&self, stripe: usize) -> &JournalStripe {
+        &self.parts.journal_stripes[stripe]
+    }
+
+    /// Owner and link of each chunk of the journal.
+    #[inline]
+    pub(crate) fn chunks(&self) -> &[Word] {
+        self.parts.chunks
+    }
+
+    /// The entries of the journal, chunk by chunk.
+    #[inline]
+    pub(crate) fn entries(&self) -> &[Word] {
+        self.parts.entries
     }
 
     /// Heads of the index's chains.

@@ -41,7 +41,7 @@ pub const MAX_PROGRESS: f64 = 1e6;
 
 /// A value in units of 2^-32. Exact enough for a mean, and a sum of it is exact.
 #[inline]
-fn fixed(value: f64) -> i128 {
+pub(crate) fn fixed(value: f64) -> i128 {
     let scaled = value * UNIT;
     // A NaN compares false.
     if scaled.abs() < 9.0e18 {

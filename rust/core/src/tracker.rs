@@ -2,6 +2,7 @@
 
 use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
+use crate::journal::Note;
 use crate::progress::{self, weigh};
 use crate::record::{TaskData, check_score, check_steps};
 use crate::rules::Progress;
@@ -75,9 +76,18 @@ impl Table {
         let record = self.record(slot);
         let (tenant, mut data) = record.load_score();
         let old = Old::of(tenant, &data);
+        self.advance(&mut data, score, env_steps);
+        data.last_completed = guard.next_tick();
+        guard.commit_score(record, slot, &old, &mut data)?;
+        Ok(data.lp_score)
+    }
+
+    /// A record after one more score.
+    #[inline(always)]
+    pub(crate) fn advance(&self, data: &mut TaskData, score: f64, env_steps: u64) {
         let (weight, lp_score) = (data.weight, data.lp_score);
         let seen = self.note_score(score);
-        progress::advance(&self.rules, &mut data, score, env_steps, seen);
+        progress::advance(&self.rules, data, score, env_steps, seen);
         if self.rules.progress == Progress::Given {
             // The weight is the caller's as well.
             data.weight = weight;
@@ -85,9 +95,6 @@ impl Table {
         if self.is_frozen() {
             (data.weight, data.lp_score) = (weight, lp_score);
         }
-        data.last_completed = guard.next_tick();
-        guard.commit_score(record, slot, &old, &mut data)?;
-        Ok(data.lp_score)
     }
 
     /// Reports an episode that was drawn; `None` if its task is gone meanwhile, which is counted.
@@ -147,13 +154,22 @@ impl Table {
     /// # Errors
     /// `UnknownTask`, `Value` for a weight or LP out of range, `LockTimeout`.
     pub fn modify(&self, task_id: i64, change: impl FnOnce(&mut TaskData)) -> Result<()> {
+        self.modify_noted(task_id, Note::Nothing, change)
+    }
+
+    pub(crate) fn modify_noted(
+        &self,
+        task_id: i64,
+        note: Note,
+        change: impl FnOnce(&mut TaskData),
+    ) -> Result<()> {
         let (guard, slot) = self
             .lock_task(task_id)?
             .ok_or(Error::UnknownTask(task_id))?;
         let (tenant, mut data) = self.record(slot).load_owned();
         let old = Old::of(tenant, &data);
         change(&mut data);
-        guard.commit(slot, &old, &mut data, Change::Update)
+        guard.commit(slot, &old, &mut data, Change::Update, note)
     }
 
     /// Sets a column of a task; its weight follows where it depends on it.

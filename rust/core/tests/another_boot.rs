@@ -16,6 +16,7 @@ const SHAPE: Shape = Shape {
     capacity: 500,
     columns: 0,
     max_labels: 8,
+    sync_episodes: 0,
 };
 const TASKS: i64 = 400;
 /// Offsets in every session's file.

@@ -18,6 +18,7 @@ const SMALLEST: Shape = Shape {
     capacity: 1,
     columns: 0,
     max_labels: 1,
+    sync_episodes: 0,
 };
 
 // Numbers of the one task that are found again in a file by their bits.

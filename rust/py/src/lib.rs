@@ -5,6 +5,7 @@ mod arrays;
 mod calls;
 mod ended;
 mod errors;
+mod exchange;
 mod interrupts;
 mod labels;
 mod listing;
@@ -26,6 +27,8 @@ use pyo3::prelude::*;
 mod _core {
     use super::*;
 
+    #[pymodule_export]
+    use exchange::Exchange;
     #[pymodule_export]
     use listing::{list_sessions, remove_session};
     #[pymodule_export]

@@ -29,7 +29,7 @@ use crate::{options, snapshot, steering, totals};
 /// All methods may be called from any thread and any process. Reads take no lock.
 #[pyclass(frozen, module = "curricle._core")]
 pub struct Session {
-    core: Core,
+    pub(crate) core: Core,
     labels: LabelCache,
 }
 
@@ -89,12 +89,13 @@ impl Session {
         signature = (
             capacity = None, rules = None, *, name = None, path = None,
             content = String::new(), columns = Vec::new(),
-            max_labels = Count(256), max_inactive_labels = Count(100), seed = Seed(0),
+            max_labels = Count(256), max_inactive_labels = Count(100),
+            sync_episodes = Count(0), seed = Seed(0),
             mode = "create-or-attach", persist = false, lock_timeout = 10.0
         ),
         text_signature = "(capacity=None, rules=None, *, name=None, path=None, content='', columns=(), \
-            max_labels=256, max_inactive_labels=100, seed=0, mode='create-or-attach', \
-            persist=False, lock_timeout=10.0)"
+            max_labels=256, max_inactive_labels=100, sync_episodes=0, seed=0, \
+            mode='create-or-attach', persist=False, lock_timeout=10.0)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword a parameter")]
     fn new(
@@ -107,6 +108,7 @@ impl Session {
         columns: Vec<String>,
         max_labels: Count,
         max_inactive_labels: Count,
+        sync_episodes: Count,
         seed: Seed,
         mode: &str,
         persist: bool,
@@ -121,6 +123,7 @@ impl Session {
             columns,
             max_labels: options::size(max_labels),
             max_inactive_labels: options::size(max_inactive_labels),
+            sync_episodes: options::size(sync_episodes),
             seed: seed.0,
             mode: options::mode(mode)?,
             persist,
@@ -847,6 +850,23 @@ impl Session {
         totals::verified(py, &detached(py, || self.core.verify())?)
     }
 
+    /// Digest of what nodes have in common after a sync, 32 hexadecimal digits.
+    ///
+    /// Of the tasks with their labels and statistics, the totals, and the range of scores; not of
+    /// draws, columns, limits, the order of slots, and, where the caller gives it, learning
+    /// progress with the weights. Exact where nothing changes meanwhile.
+    fn digest(&self, py: Python<'_>) -> PyResult<String> {
+        let core = self.opened()?;
+        let digest = scan(py, self.slots(), || core.digest());
+        Ok(format!("{digest:032x}"))
+    }
+
+    /// Episodes that may lie between two syncs with other machines; 0 where there is no journal.
+    #[getter]
+    fn sync_episodes(&self) -> usize {
+        self.core.table().layout.shape.sync_episodes
+    }
+
     /// Writes a checkpoint (atomically); returns its size in bytes.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<u64> {
         detached(py, || self.core.save(&path))
@@ -892,6 +912,7 @@ pub fn _rejoin(
         columns: Vec::new(),
         max_labels: 0,
         max_inactive_labels: 0,
+        sync_episodes: 0,
         seed: 0,
         mode: if read_only {
             Mode::ReadOnly
