@@ -195,6 +195,32 @@ class Stream:
         """The next number of [0, 1)."""
 
 @final
+class Exchange:
+    """A node's part in the syncs of its session, and the state of the last one.
+
+    What `begin` and `hear` give is to be said to all nodes; `hear` takes what all have said, in the
+    order of ranks, until it gives nothing more.
+    """
+
+    def __new__(cls) -> Exchange: ...
+    def begin(self, session: Session) -> bytes:
+        """Begins a sync: what to say first.
+
+        Raises:
+            SessionError: the session keeps no journal.
+        """
+
+    def hear(self, session: Session, messages: Sequence[bytes]) -> bytes | None:
+        """Hears what all have said; what to say next, None where the sync is done.
+
+        Raises:
+            SessionError: nodes that do not fit together, or a message that none can have sent.
+        """
+
+    def synced(self) -> dict[str, Any]:
+        """What the last sync did, by the names of `curricle.syncing.Synced`."""
+
+@final
 class Session:
     """The table of one session: by ``name``, by ``path``, or of this process alone (neither).
 
@@ -212,6 +238,7 @@ class Session:
         columns: Sequence[str] = (),
         max_labels: int = 256,
         max_inactive_labels: int = 100,
+        sync_episodes: int = 0,
         seed: int = 0,
         mode: Literal["create-or-attach", "create", "attach", "read-only"] = "create-or-attach",
         persist: bool = False,
@@ -435,6 +462,18 @@ class Session:
         """Holds records, index, labels and totals against each other; SessionError names what
         disagrees. To be exact no update may be in flight.
         """
+    def digest(self) -> str:
+        """Digest of what nodes have in common after a sync, 32 hexadecimal digits.
+
+        Of the tasks with their labels and statistics, the totals, and the range of scores; not of
+        draws, columns, limits, the order of slots, and, where the caller gives it, learning
+        progress with the weights. Exact where nothing changes meanwhile.
+        """
+
+    @property
+    def sync_episodes(self) -> int:
+        """Episodes that may lie between two syncs with other machines; 0 without a journal."""
+
     def save(self, path: str) -> int:
         """Writes a checkpoint (atomically); returns its size in bytes."""
     def load(self, path: str) -> None:

@@ -30,6 +30,7 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
+SyncEpisodes = Annotated[int, Field(ge=0, le=2**32)]
 Labels = Annotated[int, Field(ge=1, le=MAX_LABELS)]
 
 
@@ -61,6 +62,9 @@ class SessionConfig(BaseModel, ABC):
             given, the middle of ``score_range``, or 0.5 without one. Name it where scores are of
             another size: `NoiseAwareConfig` tries again what does not succeed.
         task_default_generator_type: ``generator_type`` of tasks that name none.
+        sync_episodes: episodes that may lie between two syncs with other machines, in
+            [0, 2**32]; each takes 32 bytes of the session, as does each task. 0: none, this
+            machine trains alone. See `Curriculum.sync`.
         use_shared_memory: whether other processes share the table.
         session_id: name of the shared session. ``None`` becomes a name when the config is made
             (CURRICLE_SESSION, else a new one), so that copies of the config share a session.
@@ -85,6 +89,7 @@ class SessionConfig(BaseModel, ABC):
     task_tracker_ema_alpha: Step = 0.02
     task_default_success_threshold: float = 0.5
     task_default_generator_type: float = 0.0
+    sync_episodes: SyncEpisodes = 0
     use_shared_memory: bool = True
     session_id: str | None = None
 

@@ -33,6 +33,7 @@ from curricle.opening import (
     read_config,
 )
 from curricle.pool import Pool
+from curricle.syncing import AllGather, Synced
 from curricle.tasks import CurriculumTask
 from curricle.tracker import TaskTracker
 from curricle.waiting import waiting
@@ -507,6 +508,22 @@ class Curriculum:
         To be exact no update may be in flight; `SessionError` names what disagrees.
         """
         return self._tracker.verify()
+
+    def sync(self, process_group: Any = None) -> Synced:
+        """Syncs the session with those of other machines through ``torch.distributed``.
+
+        Needs ``sync_episodes`` in the configuration; see `TaskTracker.sync` and
+        `TaskTracker.exchange`, which does the same over any transport.
+        """
+        synced = self._tracker.sync(process_group)
+        self._since = self._every
+        return synced
+
+    def exchange(self, all_gather: AllGather) -> Synced:
+        """Syncs the session with those of other machines; see `TaskTracker.exchange`."""
+        synced = self._tracker.exchange(all_gather)
+        self._since = self._every
+        return synced
 
     def save(self, path: str) -> int:
         """Writes a checkpoint of the session; returns its size in bytes.

@@ -111,6 +111,7 @@ def open_backend(
         "seed": 0 if seed is None else seed,
         "max_labels": _room_for_labels(generator, hypers),
         "max_inactive_labels": hypers.max_inactive_labels_retained,
+        "sync_episodes": hypers.sync_episodes,
     }
     capacity = max(hypers.max_memory_tasks, size)
     if hypers.use_shared_memory:

@@ -103,6 +103,8 @@ class Pool:
             rules=session.rules,
             columns=session.columns,
             max_labels=session.max_labels,
+            # Keeps the number of the sync whose state the checkpoint is.
+            sync_episodes=session.sync_episodes,
         )
         whole.load(path)
         if isinstance(self.generator, FixedTasks):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -18,6 +19,8 @@ from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.label_rows import LabelRow
 from curricle.backends.local import LocalMemoryBackend
 from curricle.errors import UnknownTaskError
+from curricle.extras import need_extra
+from curricle.syncing import AllGather, Synced
 
 STATS = (
     "completion_count",
@@ -432,6 +435,61 @@ class TaskTracker:
         To be exact no update may be in flight; `SessionError` names what disagrees.
         """
         return self.backend.verify()
+
+    def digest(self) -> str:
+        """Digest of what machines have in common after a sync, 32 hexadecimal digits.
+
+        Tables with the same tasks, labels, statistics, totals and range of scores have the same,
+        whatever the order of their slots. Draws, columns, limits of shares and, where the caller
+        gives it, learning progress with the weights are each machine's own, and not in it. Exact
+        where nothing changes meanwhile.
+        """
+        return self.backend.digest()
+
+    def exchange(self, all_gather: AllGather) -> Synced:
+        """Syncs the session with those of other machines (nodes), over any transport.
+
+        Each node sends its episodes, and its changes of the set of tasks, since the last sync; all
+        replay the same sequence, by rank, onto the state of the last sync. After it all have
+        bit-identical tables (see `digest`), with what was reported meanwhile on top. Workers go on
+        during a sync. One process of each node calls this, all of them as often; it keeps the
+        state of the last sync in its memory. `docs/scaling.md` has the rules.
+
+        Args:
+            all_gather: takes this node's bytes and returns the bytes of all nodes in the order of
+                their ranks, this node's among them. It is called once a sync, and three times
+                where a node has not the state of the last one. What it raises ends the sync, with
+                nothing lost: the next one brings the same episodes.
+
+        Returns:
+            What was done, with the digest.
+
+        Raises:
+            SessionError: a session without ``sync_episodes``; nodes of different settings; two
+                ranks of one session.
+            TypeError: ``all_gather`` returned no list of bytes.
+
+        Warns:
+            RuntimeWarning: a node comes back that synced with others meanwhile.
+        """
+        return self.backend.exchange(all_gather)
+
+    def sync(self, process_group: Any = None) -> Synced:
+        """`exchange` through ``torch.distributed``: at the end of a rollout, say.
+
+        Args:
+            process_group: a group for tensors on the CPU (gloo), with one process of each node;
+                ``None``: the default group.
+
+        Raises:
+            ModuleNotFoundError: PyTorch is not installed.
+            ValueError: this process is not in the group, there is none, or it has no CPU tensors.
+        """
+        need_extra("sync", "torch", "torch")
+        # Imported by those who need it.
+        from curricle.integrations.torch_distributed import all_gather
+
+        return self.exchange(partial(all_gather, process_group=process_group))
 
     def save(self, path: str) -> int:
         """Writes a checkpoint; returns its size in bytes."""

@@ -26,6 +26,7 @@ from curricle.backends.share_limits import (
     set_limits,
 )
 from curricle.errors import CapacityError, EmptyTableError, SessionError, UnknownTaskError
+from curricle.syncing import AllGather, Synced
 
 
 class TaskMemoryBackend(ABC):
@@ -562,6 +563,14 @@ class TaskMemoryBackend(ABC):
             if data is None or data.task_id != task_id:
                 raise SessionError(f"the record of task {task_id} is {data}")
         return {"tasks": len(self._records()), "labels": len(self.labels())}
+
+    def digest(self) -> str:
+        """Digest of what machines have in common after a sync; see `TaskTracker.digest`."""
+        raise SessionError(f"a {type(self).__name__} has no digest; use a backend of the core")
+
+    def exchange(self, all_gather: AllGather) -> Synced:
+        """Syncs the session with those of other machines; see `TaskTracker.exchange`."""
+        raise SessionError(f"a {type(self).__name__} cannot sync; use a SharedMemoryBackend")
 
     def save(self, path: str) -> int:
         """Writes all records to a file; returns its size in bytes."""

@@ -7,9 +7,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, cast
 
-from curricle._core import Rules, Session
+from curricle._core import Exchange, Rules, Session
 from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.closed import ClosedSession
+from curricle.syncing import AllGather, Synced, exchange
 
 # Room for labels where nobody says how much.
 LABELS_AT_LEAST, LABELS_AT_MOST = 256, 4096
@@ -47,6 +48,7 @@ class CoreBackend(TaskMemoryBackend):
         max_labels: number of labels that the table can hold. ``None``: one for each task and each
             inactive label, at least 256 and at most 4096.
         max_inactive_labels: labels without tasks that keep an entry of their own.
+        sync_episodes: episodes that may lie between two syncs with other machines; 0: none.
 
     Raises:
         ValueError: at first use, a number out of its range.
@@ -63,6 +65,7 @@ class CoreBackend(TaskMemoryBackend):
         seed: int = 0,
         max_labels: int | None = None,
         max_inactive_labels: int = 100,
+        sync_episodes: int = 0,
     ) -> None:
         if task_struct_size is not None:
             warnings.warn(
@@ -78,8 +81,10 @@ class CoreBackend(TaskMemoryBackend):
             "seed": seed,
             "max_labels": max_labels,
             "max_inactive_labels": max_inactive_labels,
+            "sync_episodes": sync_episodes,
         }
         self._session: Session | None = None
+        self._exchange: Exchange | None = None
 
     read_task = _Core("read")
     read = _Core("read")
@@ -117,6 +122,7 @@ class CoreBackend(TaskMemoryBackend):
     label_totals = _Core("label_totals")
     label_changes = _Core("label_changes")
     verify = _Core("verify")
+    digest = _Core("digest")
     save = _Core("save")
     load = _Core("load")
 
@@ -199,6 +205,12 @@ class CoreBackend(TaskMemoryBackend):
     def stream_state(self, words: tuple[int, int, int, int]) -> None:
         self.session.stream_state = words
 
+    def exchange(self, all_gather: AllGather) -> Synced:
+        """Syncs the session with those of other machines; see `TaskTracker.exchange`."""
+        if self._exchange is None:
+            self._exchange = Exchange()
+        return exchange(self._exchange, self.session, all_gather)
+
     def close(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""
         self._leave(discard=False)
@@ -223,4 +235,6 @@ class CoreBackend(TaskMemoryBackend):
     def __getstate__(self) -> dict[str, Any]:
         _ = self.session
         own = vars(CoreBackend)
-        return {k: v for k, v in vars(self).items() if not isinstance(own.get(k), _Core)}
+        state = {k: v for k, v in vars(self).items() if not isinstance(own.get(k), _Core)}
+        # The state of the last sync stays with the process that syncs.
+        return state | {"_exchange": None}

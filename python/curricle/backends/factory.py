@@ -24,4 +24,5 @@ def backend_options(config: SessionConfig) -> dict[str, Any]:
         "rules": config.rules(),
         "max_labels": config.max_labels,
         "max_inactive_labels": config.max_inactive_labels_retained,
+        "sync_episodes": config.sync_episodes,
     }

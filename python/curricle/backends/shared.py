@@ -25,6 +25,7 @@ class SharedMemoryBackend(CoreBackend):
         seed: as in `CoreBackend`.
         max_labels: as in `CoreBackend`.
         max_inactive_labels: as in `CoreBackend`.
+        sync_episodes: as in `CoreBackend`.
         persist: keep the session after the last process has left it.
         content: what the session is for, at most 120 bytes of UTF-8; a session that says another
             one is refused. "" says nothing.
@@ -53,6 +54,7 @@ class SharedMemoryBackend(CoreBackend):
         seed: int = 0,
         max_labels: int | None = None,
         max_inactive_labels: int = 100,
+        sync_episodes: int = 0,
         persist: bool = False,
         content: str = "",
     ) -> None:
@@ -64,6 +66,7 @@ class SharedMemoryBackend(CoreBackend):
             seed=seed,
             max_labels=max_labels,
             max_inactive_labels=max_inactive_labels,
+            sync_episodes=sync_episodes,
         )
         if session_id is not None and path is not None:
             raise ValueError(f"give session_id={session_id!r} or path={path!r}, not both")

@@ -173,7 +173,7 @@ impl Table {
     }
 
     /// Whether a label may be folded: it has neither tasks nor limits.
-    fn is_inactive(&self, label: usize) -> bool {
+    pub(crate) fn is_inactive(&self, label: usize) -> bool {
         self.label_limits()[label].get() == 0 && self.fold_label(label).live.tasks == 0
     }
 

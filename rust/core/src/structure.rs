@@ -189,7 +189,7 @@ impl StructureGuard<'_> {
     pub(crate) fn settle(&self, data: &mut TaskData) -> Result<usize> {
         let slot = self.lowest_free_slot()?;
         let guard = self.lock_stripe_of(slot)?;
-        guard.reserve(1)?;
+        self.reserve(&guard, 1)?;
         self.settle_at(&guard, slot, data)?;
         Ok(slot)
     }
@@ -224,7 +224,7 @@ impl StructureGuard<'_> {
         };
         // Before the plan: a wait in vain leaves none behind.
         let guard = self.lock_stripe_of(slot)?;
-        guard.reserve(1)?;
+        self.reserve(&guard, 1)?;
         let plan = if evict { Plan::Evict } else { Plan::Remove };
         self.begin(plan, task_id, slot);
         self.take_out(&guard, task_id, slot, evict)?;
@@ -252,9 +252,9 @@ impl StructureGuard<'_> {
         } else {
             Some(self.lock_stripe_of(slot)?)
         };
-        guard.reserve(1 + u64::from(other.is_none()))?;
+        self.reserve(&guard, 1 + u64::from(other.is_none()))?;
         if let Some(other) = &other {
-            other.reserve(1)?;
+            self.reserve(other, 1)?;
         }
         self.begin(Plan::Evict, evicted, old);
         self.take_out(&guard, evicted, old, true)?;
@@ -303,7 +303,7 @@ impl StructureGuard<'_> {
         let (tenant, mut data) = table.record(slot).load_owned();
         let old = Old::of(tenant, &data);
         data.label = label;
-        guard.reserve(1)?;
+        self.reserve(&guard, 1)?;
         let note = self.noted(Note::Labelled);
         guard.commit(slot, &old, &mut data, Change::Update, note)?;
         Ok(true)

@@ -1,7 +1,8 @@
 //! What is killed: every kind of change, on small sessions.
 
 use super::memory::Memory;
-use super::settings::{EMPTY, FULL, LIMITED, ONE, ROOMY, SOME, Setting, WIDE, create, draw, limit};
+use super::settings::{CHUNK, EMPTY, FULL, LIMITED, ONE, ROOMY, SOME, Setting, WIDE, create, draw, limit};
+use crate::journal::Adopting;
 use crate::limits::Limits;
 
 pub type Act = fn(&Memory);
@@ -173,6 +174,34 @@ fn report_late(memory: &Memory) {
     assert!(report(memory, 0).is_none());
 }
 
+fn update_twice(memory: &Memory) {
+    update_known(memory);
+    update_known(memory);
+}
+
+fn offer(memory: &Memory) {
+    let structure = memory.session.table().lock_structure().unwrap();
+    structure.offer().unwrap();
+}
+
+/// An offer of which it is known that it was taken.
+fn settle(memory: &Memory) {
+    let structure = memory.session.table().lock_structure().unwrap();
+    let uid = memory.session.table().journal().unwrap().uid.get();
+    let offer = structure.offer().unwrap();
+    let taken = [(uid, offer.number)].into();
+    structure.settle_offer(&taken).unwrap();
+}
+
+/// What a sync brings is not written down, also where somebody else has to finish it.
+fn remove_by_sync(memory: &Memory) {
+    let structure = memory.session.table().lock_structure().unwrap();
+    let adopting = &memory.session.table().journal().unwrap().adopting;
+    adopting.publish(Adopting::NOW);
+    assert!(structure.remove(1, false).unwrap());
+    adopting.publish(Adopting::NOT);
+}
+
 pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "update",
@@ -329,6 +358,73 @@ pub const OPERATIONS: &[Operation] = &[
     // Whoever comes next loads the file once more.
     whole("load", SOME, load),
     whole("load over limits", LIMITED, load),
+    Operation {
+        name: "update, journal",
+        setting: SOME.synced(),
+        run: update_known,
+        parts: &[note_score, update_known],
+        loose: &[],
+    },
+    Operation {
+        name: "update, journal, end of a chunk",
+        setting: CHUNK,
+        run: update_twice,
+        parts: &[note_score, update_known, update_known],
+        loose: &[],
+    },
+    Operation {
+        name: "update, journal, unknown task",
+        setting: SOME.synced(),
+        run: update_unknown,
+        parts: &[create_unknown, note_score, update_unknown],
+        loose: &[],
+    },
+    Operation {
+        name: "update batch, journal",
+        setting: SOME.synced(),
+        run: update_many,
+        parts: &[
+            create_unknown,
+            note_score,
+            batch_first,
+            batch_again,
+            batch_unknown,
+            batch_other_stripe,
+        ],
+        loose: &[],
+    },
+    Operation {
+        name: "report by ticket, journal",
+        setting: SOME.synced(),
+        run: report_open,
+        parts: &[note_score, report_open],
+        loose: &[],
+    },
+    whole("remove, journal", SOME.synced(), |memory| {
+        assert!(memory.session.remove(1, false).unwrap())
+    }),
+    Operation {
+        name: "replace, journal, label table full",
+        setting: FULL.synced(),
+        run: replace_newly_labelled,
+        parts: &[fold, intern, evict, create_newly_labelled],
+        loose: &[],
+    },
+    Operation {
+        name: "label, journal, label table full",
+        setting: SOME.synced(),
+        run: move_to_new_label,
+        parts: &[fold, intern, move_to_new_label],
+        loose: &[],
+    },
+    whole("set threshold, journal", SOME.synced(), |memory| {
+        memory.session.set_success_threshold(1, 0.25).unwrap()
+    }),
+    whole("clear, journal", SOME.synced(), clear),
+    whole("load, journal", SOME.synced(), load),
+    whole("offer", WIDE.synced(), offer),
+    whole("settle an offer", CHUNK, settle),
+    whole("remove by a sync", SOME.synced(), remove_by_sync),
     whole("verify", WIDE, |memory| {
         memory.session.verify().unwrap();
     }),

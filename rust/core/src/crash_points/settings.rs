@@ -1,6 +1,7 @@
 //! The sessions that changes start from.
 
 use super::memory::Memory;
+use crate::journal::CHUNK_ENTRIES;
 use crate::limits::Limits;
 use crate::options::SessionOptions;
 use crate::rules::Rules;
@@ -14,10 +15,20 @@ use crate::ticket::Ticket;
 #[derive(Clone, Copy)]
 pub struct Setting {
     pub capacity: usize,
+    /// Room of the journal, 0 without one.
+    pub sync_episodes: usize,
     pub make: fn(&Session) -> Vec<Ticket>,
 }
 
 impl Setting {
+    /// The same with a journal.
+    pub const fn synced(self) -> Self {
+        Self {
+            sync_episodes: 200,
+            ..self
+        }
+    }
+
     fn open(&self, place: Place) -> Session {
         let options = SessionOptions {
             capacity: Some(self.capacity),
@@ -26,6 +37,7 @@ impl Setting {
             columns: vec!["staleness".to_owned()],
             max_labels: 2,
             max_inactive_labels: 0,
+            sync_episodes: self.sync_episodes,
             seed: 7,
             ..SessionOptions::default()
         };
@@ -65,12 +77,14 @@ pub fn draw(session: &Session, n: usize) -> Vec<Ticket> {
 
 pub const EMPTY: Setting = Setting {
     capacity: 3,
+    sync_episodes: 0,
     make: |_| Vec::new(),
 };
 
 /// One task, one stripe.
 pub const ONE: Setting = Setting {
     capacity: 1,
+    sync_episodes: 0,
     make: |session| {
         create(session, 1, Some("a"));
         session.update(1, 0.5, 1).unwrap();
@@ -78,10 +92,24 @@ pub const ONE: Setting = Setting {
     },
 };
 
+/// As [`ONE`], with a journal whose next entry is the last but one of its chunk.
+pub const CHUNK: Setting = Setting {
+    capacity: 1,
+    sync_episodes: 200,
+    make: |session| {
+        let tickets = (ONE.make)(session);
+        for _ in 0..CHUNK_ENTRIES - 4 {
+            session.update(1, 0.5, 1).unwrap();
+        }
+        tickets
+    },
+};
+
 /// Two tasks in two stripes, a free slot, and a full label table in which one label has had draws
 /// and scores but has no task any more. The first two tickets are late.
 pub const SOME: Setting = Setting {
     capacity: 3,
+    sync_episodes: 0,
     make: |session| {
         create(session, 9, Some("b"));
         let mut tickets = draw(session, 2);
@@ -98,6 +126,7 @@ pub const SOME: Setting = Setting {
 /// Two tasks without labels, and a free slot.
 pub const ROOMY: Setting = Setting {
     capacity: 3,
+    sync_episodes: 0,
     make: |session| {
         create(session, 1, None);
         create(session, 2, None);
@@ -109,6 +138,7 @@ pub const ROOMY: Setting = Setting {
 /// As [`SOME`], without a free slot.
 pub const FULL: Setting = Setting {
     capacity: 3,
+    sync_episodes: 0,
     make: |session| {
         let tickets = (SOME.make)(session);
         create(session, 3, None);
@@ -120,6 +150,7 @@ pub const FULL: Setting = Setting {
 /// Four tasks in four stripes, and a free slot.
 pub const WIDE: Setting = Setting {
     capacity: 5,
+    sync_episodes: 0,
     make: |session| {
         for (id, label) in [(1, Some("a")), (2, Some("a")), (3, None), (4, Some("b"))] {
             create(session, id, label);
@@ -132,6 +163,7 @@ pub const WIDE: Setting = Setting {
 /// Full, with slots in two words of the free-slot bits.
 pub const LONG: Setting = Setting {
     capacity: 66,
+    sync_episodes: 0,
     make: |session| {
         (1..=66).for_each(|id| create(session, id, None));
         Vec::new()
@@ -152,6 +184,7 @@ pub fn save_another(path: &std::path::Path) {
 /// As [`SOME`], with limits on the label without tasks.
 pub const LIMITED: Setting = Setting {
     capacity: SOME.capacity,
+    sync_episodes: 0,
     make: |session| {
         let tickets = (SOME.make)(session);
         limit(session, "b", 0.125);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::journal::Entry;
 use crate::limits::Limits;
 use crate::record::TaskData;
 use crate::session::Session;
@@ -23,6 +24,31 @@ pub struct Whole {
     pub labels: BTreeMap<String, Totals>,
     pub interned: BTreeSet<String>,
     pub limits: Vec<(String, Limits)>,
+    /// What is written down for the next sync, stripe by stripe.
+    pub journal: Vec<Vec<Entry>>,
+}
+
+/// What the journal holds; changes of the set of tasks without their numbers, of which a death may
+/// skip one, and without the label's, which tells in the order of labels.
+fn journal(session: &Session) -> Vec<Vec<Entry>> {
+    let table = session.table();
+    if !table.has_journal() {
+        return Vec::new();
+    }
+    let plain = |entry: &Entry| {
+        let mut entry = *entry;
+        if entry.note.is_structural() {
+            (entry.value, entry.label) = (0, u64::from(entry.label != 0));
+        }
+        entry
+    };
+    let of_stripe = |stripe| {
+        let guard = table.lock_stripe(stripe).unwrap();
+        let words = table.journal_stripe(stripe);
+        let entries = guard.entries(words.base.get(), words.length.get());
+        entries.iter().map(plain).collect()
+    };
+    (0..table.layout.stripes).map(of_stripe).collect()
 }
 
 /// A record without what is looked at elsewhere, with a time that two runs have in common, and
@@ -97,6 +123,7 @@ impl State {
             labels,
             interned,
             limits,
+            journal: journal(session),
         };
         Self { whole, words }
     }

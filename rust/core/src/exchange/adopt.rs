@@ -270,14 +270,7 @@ impl Adoption<'_> {
                 }
             }
         }
-        for task_id in relabelled {
-            let tag = self.outcome(task_id).record.and_then(|(_, tag)| tag);
-            let label = self.structure.intern_or_other(self.text(tag).as_deref())?;
-            let Some(slot) = self.live.find(task_id) else { continue };
-            let guard = self.live.lock_stripe(self.live.layout.stripe_of(slot))?;
-            self.read_on(&guard);
-            self.take_record(&guard, task_id, Some(label))?;
-        }
+        self.relabel(relabelled)?;
         for task_id in unknown {
             let outcome = self.outcome(task_id);
             self.retired.extend(outcome.retired);
@@ -288,6 +281,34 @@ impl Adoption<'_> {
                 data.columns = Default::default();
                 self.structure.settle(&mut data)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Takes the records of tasks that have other labels than here.
+    fn relabel(&mut self, tasks: Vec<i64>) -> Result<()> {
+        let mut without_room = Vec::new();
+        for task_id in tasks {
+            let text = self.text(self.outcome(task_id).record.and_then(|(_, tag)| tag));
+            let label = match self.structure.intern(text.as_deref()) {
+                // There is room once all tasks have left the labels that they had.
+                Err(Error::Labels { .. }) => {
+                    without_room.push((task_id, text));
+                    0
+                }
+                label => label?,
+            };
+            let Some(slot) = self.live.find(task_id) else {
+                continue;
+            };
+            let guard = self.live.lock_stripe(self.live.layout.stripe_of(slot))?;
+            self.read_on(&guard);
+            self.take_record(&guard, task_id, Some(label))?;
+        }
+        for (task_id, text) in without_room {
+            let label = self.structure.intern_or_other(text.as_deref())?;
+            let text = self.live.label_text(label as usize);
+            self.structure.set_label(task_id, text.as_deref())?;
         }
         Ok(())
     }
@@ -392,6 +413,20 @@ impl Adoption<'_> {
         self.structure.remove(*task_id, false).map(drop)
     }
 
+    /// Folds labels that mean nothing any more, so that no other one has to be for want of room.
+    fn fold_others(&self, meant: &[(String, Retired)]) -> Result<()> {
+        let live = self.live;
+        for label in 1..live.other_label() {
+            let Some(text) = live.label_text(label) else {
+                continue;
+            };
+            if live.is_inactive(label) && !meant.iter().any(|(other, _)| *other == text) {
+                self.structure.fold(label)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sets what became of tasks that are gone to what the mirror says, and what workers did since.
     fn take_retired(&mut self) -> Result<()> {
         let (live, mirror) = (self.live, self.mirror);
@@ -405,6 +440,7 @@ impl Adoption<'_> {
             }))
             .filter(|(_, retired)| *retired != Retired::default())
             .collect();
+        self.fold_others(&texts)?;
         for (text, _) in &texts {
             self.structure.intern_or_other(Some(text))?;
         }

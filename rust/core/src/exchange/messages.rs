@@ -154,6 +154,7 @@ impl Session {
                 table.header().max_inactive_labels.get()
             ),
             format!("tasks = {:?}", self.content()),
+            format!("seed = {}", self.seed()),
         ];
         let rules = table.rules.texts();
         lines.extend(rules.map(|(name, text)| format!("{name} = {text}")));

@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::journal::Adopting;
 use crate::session::Session;
 
+/// Streams that each rank has for itself.
+const STREAMS_BITS: u32 = 32;
+
 /// What a sync did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Synced {
@@ -81,6 +84,19 @@ fn add_known(included: &mut Included, openings: &[Opening], provider: usize) {
         };
         included.entry(opening.uid).or_insert(known);
     }
+}
+
+/// Lets the streams of draws that come from now on be others than those of any other rank.
+fn separate_streams(live: &Session, rank: usize) -> Result<()> {
+    let _structure = session_lock(live)?;
+    let streams = &live.table().header().counters.streams;
+    let first = (rank as u64) << STREAMS_BITS;
+    let current = streams.get();
+    if current < first {
+        // Whoever takes one meanwhile counts after it.
+        streams.add(first - current);
+    }
+    Ok(())
 }
 
 fn session_lock(session: &Session) -> Result<crate::structure::StructureGuard<'_>> {
@@ -212,6 +228,9 @@ impl Exchange {
         self.synced.joined = ranks.filter(|(_, o)| joins(o)).map(|(rank, _)| rank).collect();
         if self.synced.joined.is_empty() {
             return self.finish(live, &openings, &offers);
+        }
+        if self.synced.joined.contains(&self.synced.rank) {
+            separate_streams(live, self.synced.rank)?;
         }
         let number = openings[provider].number;
         let state = match (&self.mirror, self.synced.rank == provider) {

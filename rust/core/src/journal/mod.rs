@@ -246,10 +246,7 @@ impl StripeGuard<'_> {
     ///
     /// # Errors
     /// `Journal`.
-    pub(crate) fn reserve(&self, entries: u64) -> Result<()> {
-        if !self.table.has_journal() {
-            return Ok(());
-        }
+    fn reserve(&self, entries: u64) -> Result<()> {
         let length = self.journal().length.get();
         (length..=length + entries).try_for_each(|position| self.have_chunk(position))
     }
@@ -368,6 +365,15 @@ impl StructureGuard<'_> {
         match self.table.journal() {
             Some(journal) if journal.adopting.get() != Adopting::NOW => note,
             _ => Note::Nothing,
+        }
+    }
+
+    /// Takes the room for changes of the set of tasks before they are begun, unless a sync brings
+    /// them: that goes on in a full journal, which only it empties.
+    pub(crate) fn reserve(&self, guard: &StripeGuard, entries: u64) -> Result<()> {
+        match self.noted(Note::Created) {
+            Note::Nothing => Ok(()),
+            _ => guard.reserve(entries),
         }
     }
 
