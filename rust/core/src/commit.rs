@@ -276,7 +276,14 @@ impl<'a> StripeGuard<'a> {
         new: &mut TaskData,
     ) -> Result<()> {
         let stage = |new: &TaskData, _| record.stage_score(new);
-        self.commit_staged(record, slot, old, new, (Change::Update, Note::Episode), stage)
+        self.commit_staged(
+            record,
+            slot,
+            old,
+            new,
+            (Change::Update, Note::Episode),
+            stage,
+        )
     }
 
     #[inline(always)]

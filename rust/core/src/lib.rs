@@ -55,6 +55,7 @@ pub mod tally;
 mod ticket;
 pub mod totals;
 pub mod tracker;
+mod unique;
 pub mod verify;
 pub mod words;
 

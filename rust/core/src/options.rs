@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::layout::{Header, LAYOUT_VERSION, Layout, MAX_COLUMN_NAME_BYTES, Shape, Stripe};
 use crate::journal::JournalHeader;
+use crate::layout::{Header, LAYOUT_VERSION, Layout, MAX_COLUMN_NAME_BYTES, Shape, Stripe};
 use crate::rules::Rules;
 use crate::segment::{Mapping, Mode, Place, Standing};
 use crate::sound::damaged;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
-use crate::layout::{Header, Layout, MAX_CONTENT_BYTES, Shape};
 use crate::journal::Note;
+use crate::layout::{Header, Layout, MAX_CONTENT_BYTES, Shape};
 use crate::limited_draws::{Labels, LimitedShare};
 use crate::limits::Limits;
 use crate::local_fork::LocalLocks;

@@ -204,7 +204,9 @@ impl StructureGuard<'_> {
         data.weight = progress::weigh(&table.rules, data);
         self.begin(Plan::Create, data.task_id, slot);
         record.set_schedule(data.generation, data.scheduled_count, data.last_scheduled);
-        if let Err(error) = guard.commit(slot, &old, data, Change::Create, self.noted(Note::Created)) {
+        if let Err(error) =
+            guard.commit(slot, &old, data, Change::Create, self.noted(Note::Created))
+        {
             self.finish();
             return Err(error);
         }

@@ -84,9 +84,16 @@ impl Parts {
             task_ids: words(layout.task_ids_at, dense),
             records: words(layout.records_at, dense * layout.record_words),
             journal: part(mapping, layout.journal_at, journals),
-            journal_stripes: part(mapping, layout.journal_stripes_at, journals * layout.stripes),
+            journal_stripes: part(
+                mapping,
+                layout.journal_stripes_at,
+                journals * layout.stripes,
+            ),
             chunks: words(layout.chunks_at, layout.chunks),
-            entries: words(layout.entries_at, layout.chunks * CHUNK_ENTRIES * ENTRY_WORDS),
+            entries: words(
+                layout.entries_at,
+                layout.chunks * CHUNK_ENTRIES * ENTRY_WORDS,
+            ),
         }
     }
 }

@@ -5,11 +5,10 @@
 //! are skipped, so an episode may outlast any number of short ones. Only where the whole ring is
 //! open does the older half of the tickets give way: most of their episodes were abandoned.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 use crate::error::{Error, Result};
 use crate::layout::OPEN_TICKETS;
 use crate::table::Table;
+use crate::unique::unique;
 use crate::words::Word;
 
 /// What a draw hands out: a task, the tenancy of its slot, and the draw itself.
@@ -28,8 +27,7 @@ pub struct Ticket {
 /// What serial numbers of a new session start after: random, so that tickets of another session,
 /// of an earlier run say, are not taken for tickets of this one.
 pub fn start() -> u64 {
-    let random = RandomState::new().build_hasher().finish();
-    (random % (1 << 40)) * OPEN_TICKETS as u64
+    (unique() % (1 << 40)) * OPEN_TICKETS as u64
 }
 
 fn opened(serial: u64) -> u64 {

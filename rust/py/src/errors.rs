@@ -44,7 +44,9 @@ pub fn to_python(error: Error) -> PyErr {
     let message = error.to_string();
     match error {
         Error::Value(_) => PyValueError::new_err(message),
-        Error::Capacity { .. } | Error::Labels { .. } | Error::Journal { .. } => python::CapacityError::new_err(message),
+        Error::Capacity { .. } | Error::Labels { .. } | Error::Journal { .. } => {
+            python::CapacityError::new_err(message)
+        }
         Error::UnknownTask(_) => python::UnknownTaskError::new_err(message),
         Error::Empty | Error::Banned => python::EmptyTableError::new_err(message),
         Error::Session(_) => python::SessionError::new_err(message),

@@ -1,7 +1,9 @@
 //! What is killed: every kind of change, on small sessions.
 
 use super::memory::Memory;
-use super::settings::{CHUNK, EMPTY, FULL, LIMITED, ONE, ROOMY, SOME, Setting, WIDE, create, draw, limit};
+use super::settings::{
+    CHUNK, EMPTY, FULL, LIMITED, ONE, ROOMY, SOME, Setting, WIDE, create, draw, limit,
+};
 use crate::journal::Adopting;
 use crate::limits::Limits;
 

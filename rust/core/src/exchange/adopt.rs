@@ -251,9 +251,13 @@ impl Adoption<'_> {
             } else {
                 None
             };
-            if outcome.as_ref().is_some_and(|outcome| outcome.record.is_none()) {
+            if outcome
+                .as_ref()
+                .is_some_and(|outcome| outcome.record.is_none())
+            {
                 // What is retired is set as a whole.
-                self.retired.extend(outcome.map(|outcome| outcome.retired).unwrap_or_default());
+                self.retired
+                    .extend(outcome.map(|outcome| outcome.retired).unwrap_or_default());
                 self.structure.remove(task_id, false)?;
             } else if self.has_same_label(task_id, outcome.as_ref()) {
                 changed.push((stripe, task_id));
@@ -324,9 +328,10 @@ impl Adoption<'_> {
         };
         let tag = match outcome {
             Some(outcome) => outcome.record.as_ref().and_then(|(_, tag)| *tag),
-            None => self.mirror.find(task_id).map(|slot| {
-                Tag::OfMirror(self.mirror.record(slot).tenant().label)
-            }),
+            None => self
+                .mirror
+                .find(task_id)
+                .map(|slot| Tag::OfMirror(self.mirror.record(slot).tenant().label)),
         };
         here == self.tag_hash(tag)
     }
@@ -353,12 +358,7 @@ impl Adoption<'_> {
     }
 
     /// Brings one record to what it is to be.
-    fn take_record(
-        &mut self,
-        guard: &StripeGuard,
-        task_id: i64,
-        label: Option<u32>,
-    ) -> Result<()> {
+    fn take_record(&mut self, guard: &StripeGuard, task_id: i64, label: Option<u32>) -> Result<()> {
         let Some(slot) = self.live.find(task_id) else {
             return Ok(());
         };
@@ -435,9 +435,11 @@ impl Adoption<'_> {
                 let retired = mirror.fold_label(label).retired;
                 Some((mirror.label_text(label)?, retired))
             })
-            .chain(self.retired.iter().filter_map(|(tag, retired)| {
-                Some((self.text(*tag)?, *retired))
-            }))
+            .chain(
+                self.retired
+                    .iter()
+                    .filter_map(|(tag, retired)| Some((self.text(*tag)?, *retired))),
+            )
             .filter(|(_, retired)| *retired != Retired::default())
             .collect();
         self.fold_others(&texts)?;
@@ -446,7 +448,9 @@ impl Adoption<'_> {
         }
         let mut of_labels = vec![Retired::default(); live.layout.labels];
         for (text, retired) in &texts {
-            let label = live.find_label(text).map_or(live.other_label(), |l| l as usize);
+            let label = live
+                .find_label(text)
+                .map_or(live.other_label(), |l| l as usize);
             of_labels[label].add(retired);
         }
         of_labels[0] = mirror.fold().retired;

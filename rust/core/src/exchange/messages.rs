@@ -173,7 +173,9 @@ impl Session {
 
 /// The error for nodes of different settings, from what all have said of theirs.
 pub(crate) fn settings_differ(messages: &[Vec<u8>]) -> Error {
-    let texts = messages.iter().map(|message| String::from_utf8_lossy(message));
+    let texts = messages
+        .iter()
+        .map(|message| String::from_utf8_lossy(message));
     let texts: Vec<_> = texts.collect();
     for (rank, text) in texts.iter().enumerate() {
         let mut pairs = texts[0].lines().zip(text.lines());

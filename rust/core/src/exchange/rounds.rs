@@ -201,7 +201,10 @@ impl Exchange {
         }
         self.synced.nodes = openings.len();
         self.synced.rank = self.rank_among(live, &openings)?;
-        if openings.iter().any(|other| other.settings != openings[0].settings) {
+        if openings
+            .iter()
+            .any(|other| other.settings != openings[0].settings)
+        {
             self.phase = Phase::Settings;
             return Ok(Some(self.say(live.settings_message())));
         }
@@ -225,7 +228,10 @@ impl Exchange {
             !opening.has_state || Some(opening.number) != newest || opening.digest != digest
         };
         let ranks = openings.iter().enumerate();
-        self.synced.joined = ranks.filter(|(_, o)| joins(o)).map(|(rank, _)| rank).collect();
+        self.synced.joined = ranks
+            .filter(|(_, o)| joins(o))
+            .map(|(rank, _)| rank)
+            .collect();
         if self.synced.joined.is_empty() {
             return self.finish(live, &openings, &offers);
         }
@@ -273,7 +279,9 @@ impl Exchange {
         offers: Vec<(u64, Offer)>,
         provider: usize,
     ) -> Result<Option<Vec<u8>>> {
-        let state = messages.get(provider).ok_or_else(|| garbled("it is missing"))?;
+        let state = messages
+            .get(provider)
+            .ok_or_else(|| garbled("it is missing"))?;
         let mut included = State::read(state)?.included;
         if !openings[provider].has_state {
             add_known(&mut included, &openings, provider);
@@ -331,7 +339,10 @@ impl Exchange {
             return Err(garbled("a node has told nothing"));
         }
         // A mirror that is left in the midst of a replay is of no use.
-        let mut mirror = self.mirror.take().ok_or_else(|| garbled("there is no state"))?;
+        let mut mirror = self
+            .mirror
+            .take()
+            .ok_or_else(|| garbled("there is no state"))?;
         let late = mirror.table().header().counters.late_reports.get();
         mirror.replay(offers)?;
         self.synced.number = mirror.number;

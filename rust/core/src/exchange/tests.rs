@@ -53,10 +53,7 @@ fn nodes(n: usize, capacity: usize) -> Vec<Node> {
 
 /// One sync of all nodes; `meanwhile` is called after each round.
 fn sync_beside(nodes: &mut [Node], mut meanwhile: impl FnMut(&mut [Node])) -> Vec<Synced> {
-    let mut messages: Vec<Vec<u8>> = nodes
-        .iter_mut()
-        .map(Node::begin)
-        .collect();
+    let mut messages: Vec<Vec<u8>> = nodes.iter_mut().map(Node::begin).collect();
     loop {
         meanwhile(nodes);
         let answers: Vec<Option<Vec<u8>>> = nodes
@@ -68,7 +65,10 @@ fn sync_beside(nodes: &mut [Node], mut meanwhile: impl FnMut(&mut [Node])) -> Ve
         }
         messages = answers.into_iter().map(|answer| answer.unwrap()).collect();
     }
-    nodes.iter().map(|node| node.exchange.synced().clone()).collect()
+    nodes
+        .iter()
+        .map(|node| node.exchange.synced().clone())
+        .collect()
 }
 
 fn sync(nodes: &mut [Node]) -> Synced {
@@ -106,7 +106,10 @@ fn act(node: &mut Node, stream: &mut Stream, capacity: u64) {
             let new = stream.below(capacity * 2) as i64;
             node.session.replace(task_id, new, label).unwrap();
         }
-        5 => match node.session.set_success_threshold(task_id, stream.next_f64()) {
+        5 => match node
+            .session
+            .set_success_threshold(task_id, stream.next_f64())
+        {
             Ok(()) | Err(Error::UnknownTask(_)) => {}
             Err(error) => panic!("{error}"),
         },
@@ -137,7 +140,11 @@ fn random_histories_end_in_equal_tables() {
             late += sync(&mut nodes).late;
             let reported: u64 = nodes.iter().map(|node| node.reported).sum();
             for node in &nodes {
-                assert_eq!(node.session.totals().completions + late, reported, "seed {seed}");
+                assert_eq!(
+                    node.session.totals().completions + late,
+                    reported,
+                    "seed {seed}"
+                );
             }
         }
     }
@@ -262,12 +269,15 @@ fn one_that_others_have_heard_and_it_has_not_finished_counts_once() {
     }
     sync(&mut nodes);
     nodes[0].update(3, 1.0);
-    let messages: Vec<_> = nodes
-        .iter_mut()
-        .map(Node::begin)
-        .collect();
+    let messages: Vec<_> = nodes.iter_mut().map(Node::begin).collect();
     let other = &mut nodes[1];
-    assert!(other.exchange.hear(&other.session, &messages).unwrap().is_none());
+    assert!(
+        other
+            .exchange
+            .hear(&other.session, &messages)
+            .unwrap()
+            .is_none()
+    );
     // Node 0 dies here, and its process that syncs comes back.
     nodes[0].exchange = Exchange::default();
     nodes[0].update(3, 0.0);
@@ -316,11 +326,8 @@ fn a_session_that_was_loaded_takes_part_anew() {
 #[test]
 fn nodes_that_do_not_fit_together_are_told_what_differs() {
     let mut pair = vec![Node::of(&options(20)), Node::of(&options(30))];
-    let begin = |pair: &mut Vec<Node>| -> Vec<Vec<u8>> {
-        pair.iter_mut()
-            .map(Node::begin)
-            .collect()
-    };
+    let begin =
+        |pair: &mut Vec<Node>| -> Vec<Vec<u8>> { pair.iter_mut().map(Node::begin).collect() };
     let opened = begin(&mut pair);
     let settings: Vec<_> = pair
         .iter_mut()
@@ -329,7 +336,10 @@ fn nodes_that_do_not_fit_together_are_told_what_differs() {
     for node in &mut pair {
         let error = node.exchange.hear(&node.session, &settings).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("capacity = 20") && text.contains("capacity = 30"), "{text}");
+        assert!(
+            text.contains("capacity = 20") && text.contains("capacity = 30"),
+            "{text}"
+        );
     }
     let mut pair = nodes(2, 20);
     let opened = begin(&mut pair);
@@ -365,7 +375,12 @@ fn a_full_journal_refuses_and_a_sync_empties_it() {
         };
         assert!(written >= 100, "{written} in round {round}");
         assert!(matches!(full, Error::Journal { episodes: 100 }));
-        assert!(nodes[0].session.update_many(&[1, 2], &[0.5, 0.5], &[]).is_err());
+        assert!(
+            nodes[0]
+                .session
+                .update_many(&[1, 2], &[0.5, 0.5], &[])
+                .is_err()
+        );
         let before = nodes[0].session.totals().completions;
         nodes[0].session.verify().unwrap();
         assert_eq!(before, nodes[0].session.totals().completions);

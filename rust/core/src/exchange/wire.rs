@@ -155,8 +155,20 @@ mod tests {
     fn numbers_and_floats_come_back_bit_for_bit() {
         let numbers = [0, 1, 127, 128, 300, u64::MAX / 3, u64::MAX];
         let floats = [
-            0.0, -0.0, 1.0, -1.0, 0.5, 0.1, 8191.0, 8192.0, -1e9, 1e300, f64::MIN_POSITIVE,
-            f64::NAN, f64::INFINITY, 3.0e9,
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            0.1,
+            8191.0,
+            8192.0,
+            -1e9,
+            1e300,
+            f64::MIN_POSITIVE,
+            f64::NAN,
+            f64::INFINITY,
+            3.0e9,
         ];
         let mut writer = Writer::default();
         for number in numbers {

@@ -11,8 +11,7 @@ impl Table {
         let Some(journal) = self.journal().filter(|_| !self.is_loading()) else {
             return Ok(());
         };
-        if journal.adopting.get() > Adopting::NOW || journal.settled.get() > journal.offered.get()
-        {
+        if journal.adopting.get() > Adopting::NOW || journal.settled.get() > journal.offered.get() {
             return Err("the words of the journal".to_owned());
         }
         for stripe in 0..self.layout.stripes {

@@ -13,13 +13,12 @@
 mod check;
 mod release;
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 use crate::commit::StripeGuard;
 use crate::error::{Error, Result};
 use crate::segment::Shared;
 use crate::structure::StructureGuard;
 use crate::table::Table;
+use crate::unique::unique;
 use crate::words::Word;
 
 /// Entries of a chunk.
@@ -156,7 +155,7 @@ fn owned(stripe: usize, next: Option<usize>) -> u64 {
 impl JournalHeader {
     /// Of a new session.
     pub(crate) fn begin(&self) {
-        self.uid.set(RandomState::new().build_hasher().finish());
+        self.uid.set(unique());
     }
 
     /// Whether an offer was made whose fate is not known.
@@ -305,7 +304,10 @@ impl StripeGuard<'_> {
         let value = match note {
             Note::Episode => new.last_score.to_bits(),
             Note::Threshold => new.success_threshold.to_bits(),
-            _ => self.table.journal().map_or(0, |journal| journal.order.add(1)),
+            _ => self
+                .table
+                .journal()
+                .map_or(0, |journal| journal.order.add(1)),
         };
         let entry = self.table.entry_words(self.chunk_at(length), length);
         entry[0].set(note as u64 | serial << KIND_BITS);

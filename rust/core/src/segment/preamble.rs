@@ -1,7 +1,6 @@
 //! The first bytes of every session file, which say what it is before anybody maps it.
 
 use std::fs::File;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::mem::{offset_of, size_of};
 use std::os::unix::fs::FileExt;
@@ -11,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use super::PREAMBLE;
 use super::identity::{boot_id, pid_namespace};
 use super::origin::Origin;
+use crate::unique::unique;
 use crate::{Error, Result};
 
 const MAGIC: [u8; 8] = *b"CURRICLE";
@@ -75,7 +75,7 @@ impl Preamble {
             synced: 0,
             boot: boot_id(),
             pid_namespace: pid_namespace(),
-            generation: RandomState::new().build_hasher().finish().max(1),
+            generation: unique().max(1),
             libc: GLIBC,
             mutex_size: mutex_size(),
             created: SystemTime::now()
