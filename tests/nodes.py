@@ -39,9 +39,9 @@ def at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
         return [each.result() for each in [threads.submit(work) for work in works]]
 
 
-def sync(nodes: Sequence[Syncs]) -> list[Synced]:
+def sync(nodes: Sequence[Syncs], room: Room | None = None) -> list[Synced]:
     """One sync of all nodes."""
-    room = Room(len(nodes))
+    room = room or Room(len(nodes))
 
     def part(rank: int) -> Synced:
         try:

@@ -112,7 +112,9 @@ def node_beside_one_that_dies(stores, rank, world, answers):
 
 
 def node_of_other_settings(store, rank, world, answers):
-    node = curriculum(f"test-torch-other-{os.path.basename(store)}-{rank}", ema_timescale=0.1 + rank / 10)
+    node = curriculum(
+        f"test-torch-other-{os.path.basename(store)}-{rank}", ema_timescale=0.1 + rank / 10
+    )
     with group(store, rank, world):
         try:
             node.sync()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from curricle import Curriculum, NoiseAwareConfig, remove_session, list_sessions  # noqa: E402
+from curricle import Curriculum, NoiseAwareConfig, list_sessions, remove_session  # noqa: E402
 from torch_nodes import (  # noqa: E402
     EPISODES,
     WORKERS,
@@ -126,7 +130,8 @@ def test_nodes_of_other_settings_are_refused_on_every_rank(nodes, tmp_path):
         nodes.start(node_of_other_settings, str(tmp_path / "store"), rank, 2, nodes.answers)
     texts = nodes.results(2)
     assert texts[0] == texts[1]
-    assert "ema_timescale = 0.1" in texts[0] and "ema_timescale = 0.2" in texts[0]
+    assert "ema_timescale = 0.1" in texts[0]
+    assert "ema_timescale = 0.2" in texts[0]
 
 
 def test_one_process_of_each_node_takes_part(nodes, tmp_path):
@@ -142,3 +147,19 @@ def test_without_a_group_the_error_says_what_to_call():
     config = NoiseAwareConfig(sync_episodes=10, use_shared_memory=False)
     with pytest.raises(ValueError, match="init_process_group"):
         Curriculum(3, config).sync()
+
+
+def test_the_example_trains_and_ends_in_equal_tables():
+    script = Path(__file__).parents[2] / "examples" / "many_machines.py"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(script)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=100, check=False, env=environment
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    digests = [line.split()[-1] for line in lines if "synced" not in line]
+    assert len(digests) == 2
+    assert len(set(digests)) == 1
+    scores = [float(line.split()[2].rstrip(",")) for line in lines if "synced" in line]
+    assert max(scores[-2:]) > 0.8 > scores[0]

@@ -20,7 +20,7 @@ def all_gather(message: bytes, process_group: Any = None) -> list[bytes]:
     """
     if not dist.is_available() or not dist.is_initialized():
         raise ValueError(
-            "torch.distributed has no process group here: call init_process_group(\"gloo\") first"
+            'torch.distributed has no process group here: call init_process_group("gloo") first'
         )
     world = dist.get_world_size(process_group)
     if dist.get_rank(process_group) < 0:
@@ -29,7 +29,7 @@ def all_gather(message: bytes, process_group: Any = None) -> list[bytes]:
     if "cpu:" not in backends:
         raise ValueError(
             f"the group has the backends {backends!r} and none for CPU tensors: sync over "
-            "torch.distributed.new_group(backend=\"gloo\")"
+            'torch.distributed.new_group(backend="gloo")'
         )
     length = torch.tensor([len(message)], dtype=torch.int64)
     lengths = [torch.empty_like(length) for _ in range(world)]
@@ -51,9 +51,13 @@ def _broadcast_each(message: bytes, sizes: list[int], process_group: Any) -> lis
     for sender, size in enumerate(sizes):
         content = _tensor(message) if sender == rank else torch.empty(size, dtype=torch.uint8)
         if size > 0:
-            dist.broadcast(content, group=process_group, group_src=sender)
+            dist.broadcast(content, _global(sender, process_group), group=process_group)
         messages.append(_bytes(content))
     return messages
+
+
+def _global(rank: int, process_group: Any) -> int:
+    return rank if process_group is None else dist.get_global_rank(process_group, rank)
 
 
 def _tensor(message: bytes) -> torch.Tensor:
@@ -62,7 +66,8 @@ def _tensor(message: bytes) -> torch.Tensor:
 
 
 def _bytes(content: torch.Tensor) -> bytes:
-    return content.numpy().tobytes()
+    content_bytes: bytes = content.numpy().tobytes()
+    return content_bytes
 
 
 _EMPTY = torch.empty(0, dtype=torch.uint8)

@@ -84,8 +84,8 @@ impl Table {
             .fold(0, u128::wrapping_add)
     }
 
-    /// The digest of a table whose records have this sum of hashes.
-    pub(crate) fn digest_with(&self, records: u128) -> u128 {
+    /// The sum of the hashes of what labels have retired.
+    pub(crate) fn labels_digest(&self) -> u128 {
         let mut labels = 0_u128;
         for label in 1..self.layout.labels {
             let retired = self.fold_label(label).retired;
@@ -96,6 +96,11 @@ impl Table {
             let text = self.label_hashes()[label].get();
             labels = labels.wrapping_add(xxh3_128(&bytes(&[[text].as_slice(), &words].concat())));
         }
+        labels
+    }
+
+    /// The digest of a table whose records and labels have these sums of hashes.
+    pub(crate) fn digest_with(&self, records: u128, labels: u128) -> u128 {
         let header = self.header();
         let mut words = retired_words(&self.fold().retired).to_vec();
         words.extend([0, 1].map(|i: usize| header.score_range[i].get()));
@@ -115,7 +120,7 @@ impl Session {
     #[must_use]
     pub fn digest(&self) -> u128 {
         let table = self.table();
-        table.beside_loads(|| table.digest_with(table.records_digest()))
+        table.beside_loads(|| table.digest_with(table.records_digest(), table.labels_digest()))
     }
 }
 

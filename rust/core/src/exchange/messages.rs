@@ -36,7 +36,7 @@ pub(crate) struct Opening {
 
 impl Opening {
     pub(crate) fn write(&self, to: &mut Writer) {
-        let flags = u64::from(self.has_state) * HAS_STATE | u64::from(self.torn) * TORN;
+        let flags = (u64::from(self.has_state) * HAS_STATE) | (u64::from(self.torn) * TORN);
         let (low, high) = (self.digest as u64, (self.digest >> 64) as u64);
         for word in [
             MAGIC,

@@ -23,6 +23,8 @@ pub(crate) struct Mirror {
     pub(crate) included: Included,
     /// Sum of the hashes of all records.
     records: u128,
+    /// Sum of the hashes of what labels have retired, which only changes of the set of tasks change.
+    labels: u128,
     /// Late reports that the live session has counted already.
     pub(crate) late_known: u64,
     /// Tasks that are to be looked at in the live session.
@@ -60,6 +62,7 @@ impl Mirror {
         let late_known = session.table().header().counters.late_reports.get();
         Ok(Self {
             records: session.table().records_digest(),
+            labels: session.table().labels_digest(),
             uid: 0,
             number: state.number,
             included: state.included,
@@ -75,7 +78,7 @@ impl Mirror {
     }
 
     pub(crate) fn digest(&self) -> u128 {
-        self.table().digest_with(self.records)
+        self.table().digest_with(self.records, self.labels)
     }
 
     /// Late reports since this was asked last.
@@ -117,6 +120,9 @@ impl Mirror {
         for task_id in &self.changed {
             let digest = self.record_digest(*task_id);
             self.records = self.records.wrapping_add(digest);
+        }
+        if self.structural {
+            self.labels = self.table().labels_digest();
         }
         self.number += 1;
         Ok(())

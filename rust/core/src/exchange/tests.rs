@@ -387,3 +387,52 @@ fn a_full_journal_refuses_and_a_sync_empties_it() {
         sync(&mut nodes);
     }
 }
+
+#[test]
+fn garbled_messages_are_refused_or_played_but_break_nothing() {
+    let mut stream = Stream::new(9, 9);
+    for round in 0..300 {
+        let mut nodes = nodes(2, 10);
+        for _ in 0..60 {
+            let node = stream.below(2) as usize;
+            act(&mut nodes[node], &mut stream, 10);
+        }
+        if round % 2 == 0 {
+            sync(&mut nodes);
+            act(&mut nodes[0], &mut stream, 10);
+        }
+        let mut messages: Vec<Vec<u8>> = nodes.iter_mut().map(Node::begin).collect();
+        loop {
+            for _ in 0..stream.below(3) {
+                let message = &mut messages[stream.below(2) as usize];
+                let length = message.len().max(1) as u64;
+                match stream.below(3) {
+                    0 => message.truncate(stream.below(length) as usize),
+                    1 => message.push(stream.below(256) as u8),
+                    _ => {
+                        let at = stream.below(length) as usize;
+                        if let Some(byte) = message.get_mut(at) {
+                            *byte ^= 1 << stream.below(8);
+                        }
+                    }
+                }
+            }
+            let answers: Vec<_> = nodes
+                .iter_mut()
+                .map(|node| node.exchange.hear(&node.session, &messages))
+                .collect();
+            for node in &nodes {
+                node.session.verify().unwrap();
+            }
+            let Ok(answers) = answers.into_iter().collect::<Result<Option<Vec<_>>, _>>() else {
+                break;
+            };
+            match answers {
+                Some(answers) => messages = answers,
+                None => break,
+            }
+        }
+        // The next one goes well.
+        sync(&mut nodes);
+    }
+}

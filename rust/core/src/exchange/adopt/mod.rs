@@ -1,47 +1,26 @@
 //! Brings the live session to the state of a sync, with what workers have reported since its offer
 //! on top. Workers go on meanwhile: each record changes in one commit, and creation waits.
 
+mod outcome;
+mod retired;
+
 use std::collections::{HashMap, HashSet};
 
+use self::outcome::{Outcome, Tag, Tail};
 use super::mirror::Mirror;
 use super::steps::{Step, Steps, What};
 use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
 use crate::journal::{Adopting, Note};
-use crate::labels::hash;
 use crate::progress::weigh;
 use crate::record::TaskData;
 use crate::rules::Progress;
 use crate::structure::StructureGuard;
 use crate::table::Table;
-use crate::tally::{Retired, Tally, fixed};
+use crate::tally::Retired;
 
 /// Records that share one holding of a stripe's lock at most, so that nobody waits long for it.
 const HOLDING: usize = 64;
-
-/// Where the text of a label is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tag {
-    None,
-    OfMirror(u32),
-    OfTail(usize),
-}
-
-/// What becomes of a task.
-#[derive(Default)]
-struct Outcome {
-    record: Option<(TaskData, Option<Tag>)>,
-    /// What is retired on the way, with its label.
-    retired: Vec<(Option<Tag>, Retired)>,
-}
-
-/// What workers did since the offer.
-struct Tail {
-    labels: Vec<String>,
-    of_tasks: HashMap<i64, Vec<Step>>,
-    /// Up to where each stripe's entries are in it.
-    read: Vec<u64>,
-}
 
 struct Adoption<'a> {
     structure: &'a StructureGuard<'a>,
@@ -131,104 +110,13 @@ fn ids(table: &Table) -> impl Iterator<Item = i64> {
     table.live_slots().map(|(_, tenant)| tenant.task_id)
 }
 
-/// A share of what is retired, so that the parts of all stripes add up to it.
-fn part_of(whole: &Retired, stripe: usize, stripes: usize) -> Retired {
-    let count = |count: u64| {
-        let each = count / stripes as u64;
-        if stripe == 0 {
-            count - each * (stripes as u64 - 1)
-        } else {
-            each
-        }
-    };
-    let each = whole.score / stripes as i128;
-    let score = match stripe {
-        0 => whole.score - each * (stripes as i128 - 1),
-        _ => each,
-    };
-    Retired {
-        created: count(whole.created),
-        evicted: count(whole.evicted),
-        removed: count(whole.removed),
-        completions: count(whole.completions),
-        score,
-        env_steps: count(whole.env_steps),
-        scheduled: 0,
-    }
-}
-
 impl Adoption<'_> {
-    fn text(&self, tag: Option<Tag>) -> Option<String> {
-        match tag? {
-            Tag::None => None,
-            Tag::OfMirror(label) => self.mirror.label_text(label as usize),
-            Tag::OfTail(label) => Some(self.tail.labels[label].clone()),
-        }
-    }
-
-    fn tag_hash(&self, tag: Option<Tag>) -> u64 {
-        match tag {
-            None | Some(Tag::None | Tag::OfMirror(0)) => 0,
-            Some(Tag::OfMirror(label)) => self.mirror.label_hashes()[label as usize].get(),
-            Some(Tag::OfTail(label)) => hash(&self.tail.labels[label]),
-        }
-    }
-
     /// The range of scores becomes the mirror's; what workers report goes on widening it.
     fn widen_scores(&self) {
         for at in 0..2_usize {
             let bits = self.mirror.header().score_range[at].get();
             self.live.header().score_range[at].set(bits);
         }
-    }
-
-    /// What workers did to a task since the offer, on top of what the mirror has of it.
-    fn outcome(&self, task_id: i64) -> Outcome {
-        let mut outcome = Outcome::default();
-        if let Some(slot) = self.mirror.find(task_id) {
-            let (tenant, data) = self.mirror.record(slot).load();
-            outcome.record = Some((data, Some(Tag::OfMirror(tenant.label))));
-        }
-        let tail = self.tail.of_tasks.get(&task_id);
-        for step in tail.into_iter().flatten() {
-            let record = outcome.record.as_mut();
-            match (step.what, record) {
-                (What::Episode { score, env_steps }, Some((data, _))) => {
-                    self.live.advance(data, score, env_steps);
-                }
-                (What::Threshold(threshold), Some((data, _))) => {
-                    data.success_threshold = threshold;
-                }
-                (What::Labelled { label }, Some((_, tag))) => {
-                    *tag = Some(label.map_or(Tag::None, Tag::OfTail));
-                }
-                (What::Created { label, born }, None) => {
-                    let tag = label.map_or(Tag::None, Tag::OfTail);
-                    outcome.record = Some((born.record(task_id), Some(tag)));
-                    let retired = Retired {
-                        created: 1,
-                        ..Retired::default()
-                    };
-                    outcome.retired.push((Some(tag), retired));
-                }
-                (What::Evicted | What::Removed, Some((data, tag))) => {
-                    let evicted = u64::from(step.what == What::Evicted);
-                    let retired = Retired {
-                        evicted,
-                        removed: 1 - evicted,
-                        completions: data.completion_count,
-                        score: fixed(data.total_score),
-                        env_steps: data.env_steps,
-                        ..Retired::default()
-                    };
-                    let tag = *tag;
-                    outcome.retired.push((tag, retired));
-                    outcome.record = None;
-                }
-                _ => {}
-            }
-        }
-        outcome
     }
 
     fn take_records(&mut self, tasks: &HashSet<i64>, moved: &HashSet<i64>) -> Result<()> {
@@ -411,69 +299,5 @@ impl Adoption<'_> {
         let task_id = moved.iter().filter(only_here).min();
         let task_id = task_id.ok_or(Error::Capacity { capacity })?;
         self.structure.remove(*task_id, false).map(drop)
-    }
-
-    /// Folds labels that mean nothing any more, so that no other one has to be for want of room.
-    fn fold_others(&self, meant: &[(String, Retired)]) -> Result<()> {
-        let live = self.live;
-        for label in 1..live.other_label() {
-            let Some(text) = live.label_text(label) else {
-                continue;
-            };
-            if live.is_inactive(label) && !meant.iter().any(|(other, _)| *other == text) {
-                self.structure.fold(label)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sets what became of tasks that are gone to what the mirror says, and what workers did since.
-    fn take_retired(&mut self) -> Result<()> {
-        let (live, mirror) = (self.live, self.mirror);
-        let texts: Vec<(String, Retired)> = (1..mirror.layout.labels)
-            .filter_map(|label| {
-                let retired = mirror.fold_label(label).retired;
-                Some((mirror.label_text(label)?, retired))
-            })
-            .chain(
-                self.retired
-                    .iter()
-                    .filter_map(|(tag, retired)| Some((self.text(*tag)?, *retired))),
-            )
-            .filter(|(_, retired)| *retired != Retired::default())
-            .collect();
-        self.fold_others(&texts)?;
-        for (text, _) in &texts {
-            self.structure.intern_or_other(Some(text))?;
-        }
-        let mut of_labels = vec![Retired::default(); live.layout.labels];
-        for (text, retired) in &texts {
-            let label = live
-                .find_label(text)
-                .map_or(live.other_label(), |l| l as usize);
-            of_labels[label].add(retired);
-        }
-        of_labels[0] = mirror.fold().retired;
-        for (_, retired) in &self.retired {
-            of_labels[0].add(retired);
-        }
-        let guards = live.lock_all()?;
-        for (label, retired) in of_labels.iter().enumerate() {
-            for guard in &guards {
-                let latch = live.totals_of(guard.number(), label);
-                let parts = if label == 0 { guards.len() } else { 1 };
-                let part = if guard.number() < parts {
-                    part_of(retired, guard.number(), parts)
-                } else {
-                    Retired::default()
-                };
-                let tally = Tally::load(latch.owned());
-                let part = tally.retired_like(&part);
-                if part != tally.retired {
-                    guard.set_retired(label, part);
-                }
-            }
-        }
-        Ok(())
     }
 }
