@@ -2,9 +2,9 @@
 
 ``python -m benches.sync`` syncs 2, 4 and 8 nodes of one machine after 1,000 and 100,000 episodes
 each, over 1,000 tasks, with scores that are random floats (the longest to send). It prints, as
-medians of several syncs: the bytes that a node sends and hears; the milliseconds of one node's own
-work, while no other node works (`alone`); the milliseconds until the last node is done through
-``torch.distributed`` with gloo, a process each (`gloo`); and whether all digests are equal.
+medians of several syncs: the bytes that a node sends and hears; the processor time of one node, and
+that by the episodes of all; the time until the last node is done through ``torch.distributed`` with
+gloo, a process each, which share the processors of this machine; and whether all digests are equal.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def play(tracker: TaskTracker, episodes: int, rng: np.random.Generator) -> None:
 
 
 def alone(nodes: int, episodes: int) -> tuple[float, int, int, bool]:
-    """Seconds of one node's work; bytes that it sent and heard; whether all tables are equal."""
+    """Seconds of processor time of one node; bytes that it sent and heard; whether all tables are equal."""
     trackers = [node(episodes) for _ in range(nodes)]
     exchanges = [Exchange() for _ in trackers]
     rng = np.random.default_rng(0)
@@ -59,11 +59,11 @@ def alone(nodes: int, episodes: int) -> tuple[float, int, int, bool]:
         heard: list[bytes] | None = None
         while said[0] is not None:
             for rank, (exchange, session) in enumerate(pairs):
-                start = time.perf_counter()
+                start = time.process_time()
                 said[rank] = (
                     exchange.begin(session) if heard is None else exchange.hear(session, heard)
                 )
-                spent[rank] += time.perf_counter() - start
+                spent[rank] += time.process_time() - start
             heard = list(said)
         seconds.append(statistics.median(spent))
     facts = exchanges[0].synced()
@@ -138,7 +138,7 @@ def main() -> None:
         "nodes",
         "bytes sent",
         "bytes heard",
-        "alone, ms",
+        "processor, ms",
         "ns an episode",
         "gloo, ms",
         "digests",

@@ -71,11 +71,8 @@ def main():
             optimizer.step()
             synced = curriculum.sync()
             print(f"rank {rank}: {np.mean(scores):.2f}, {synced.episodes} episodes of all synced")
-        assert (
-            curriculum.tracker.totals()["completions"]
-            == dist.get_world_size() * ROLLOUTS * EPISODES
-        )
-        print(f"rank {rank}: {curriculum.tracker.digest()}")
+        completed = curriculum.tracker.totals()["completions"]
+        print(f"rank {rank}: {completed:.0f} in all, table {curriculum.tracker.digest()}")
 
 
 if __name__ == "__main__":
