@@ -42,7 +42,7 @@ def play(tracker: TaskTracker, episodes: int, rng: np.random.Generator) -> None:
 
 
 def alone(nodes: int, episodes: int) -> tuple[float, int, int, bool]:
-    """Seconds of processor time of one node; bytes that it sent and heard; whether all tables are equal."""
+    """Seconds of processor time of one node; bytes that it sent and heard; whether tables agree."""
     trackers = [node(episodes) for _ in range(nodes)]
     exchanges = [Exchange() for _ in trackers]
     rng = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import uuid
 import warnings
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import ray
 
@@ -109,8 +109,7 @@ def _take_part(env: str, place: _Place) -> None:
         )
     creator = creator_of(env)
     assert creator is not None
-    curriculum: Any = creator.curriculum
-    curriculum.exchange(_exchanges[place])
+    creator.curriculum.exchange(_exchanges[place])
 
 
 def _take_part_there(env_runner: EnvRunner, place: _Place) -> None:
