@@ -71,7 +71,8 @@ pub fn check_baseline(rules: &Rules, baseline: f64) -> Result<()> {
 ///
 /// The score has passed [`crate::record::check_score`] and
 /// [`check_in_range`]. Ticks, generation, label and columns are the caller's.
-#[inline]
+// Always: by a call, the record goes through memory, and an update takes 20 ns more.
+#[inline(always)]
 pub fn advance(rules: &Rules, data: &mut TaskData, score: f64, env_steps: u64, seen: Seen) {
     let first = data.completion_count == 0;
     if rules.progress == Progress::NoiseAware && !first {
