@@ -1,5 +1,6 @@
 """What holds for all tests together."""
 
+import signal
 import time
 
 import pytest
@@ -8,6 +9,11 @@ from curricle import list_sessions
 
 # Test runs beside this one kill processes as well, but clear up after them.
 PATIENCE = 10.0
+
+
+# A shell starts jobs in the background with Ctrl-C ignored, for whatever they start as well.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def dead_sessions():
