@@ -195,6 +195,17 @@ impl Table {
         Some(self.holding(number, taken))
     }
 
+    /// Takes the locks of all stripes. Only for who has the structure lock, or the session alone.
+    ///
+    /// # Errors
+    /// `LockTimeout`, `Interrupted`.
+    #[cold]
+    pub(crate) fn lock_all(&self) -> Result<Vec<StripeGuard<'_>>> {
+        (0..self.layout.stripes)
+            .map(|stripe| self.lock_stripe(stripe))
+            .collect()
+    }
+
     /// Takes the lock of every stripe once, so that what dead holders left is finished.
     ///
     /// # Errors

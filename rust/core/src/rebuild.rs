@@ -12,9 +12,7 @@ impl Table {
     /// # Errors
     /// `Session` for records that are damaged, `LockTimeout`.
     pub fn rebuild(&self) -> Result<()> {
-        let guards = (0..self.layout.stripes)
-            .map(|stripe| self.lock_stripe(stripe))
-            .collect::<Result<Vec<_>>>()?;
+        let guards = self.lock_all()?;
         for guard in &guards {
             for words in [
                 self.drawn(guard.number()),

@@ -343,9 +343,7 @@ impl StructureGuard<'_> {
     /// `LockTimeout`, before anything is changed.
     pub(crate) fn wipe(&self, loading: Loading) -> Result<Vec<StripeGuard<'_>>> {
         let table = self.table;
-        let guards = (0..table.layout.stripes)
-            .map(|stripe| table.lock_stripe(stripe))
-            .collect::<Result<Vec<_>>>()?;
+        let guards = table.lock_all()?;
         self.begin(Plan::Load, loading.hash, loading.path_bytes);
         table.move_version_on();
         for head in table.heads() {

@@ -34,9 +34,7 @@ impl Table {
     /// `Session` naming the first disagreement; `LockTimeout`.
     pub fn verify(&self) -> Result<Verified> {
         let structure = self.lock_structure()?;
-        let guards = (0..self.layout.stripes)
-            .map(|stripe| self.lock_stripe(stripe))
-            .collect::<Result<Vec<_>>>()?;
+        let guards = self.lock_all()?;
         let labels = self.layout.labels;
         let mut of_labels = vec![Live::default(); labels];
         let mut scheduled = 0;

@@ -156,6 +156,15 @@ fn batch_other_stripe(memory: &Memory) {
     memory.session.update(2, 0.5, 2).unwrap();
 }
 
+const BATCH_PARTS: &[fn(&Memory)] = &[
+    create_unknown,
+    note_score,
+    batch_first,
+    batch_again,
+    batch_unknown,
+    batch_other_stripe,
+];
+
 fn update_many(memory: &Memory) {
     let (ids, scores, steps) = ([1, 2, 1, 5], [0.75, 0.5, 0.25, 0.5], [1, 2, 3, 4]);
     memory.session.update_many(&ids, &scores, &steps).unwrap();
@@ -326,14 +335,7 @@ pub const OPERATIONS: &[Operation] = &[
         name: "update batch",
         setting: SOME,
         run: update_many,
-        parts: &[
-            create_unknown,
-            note_score,
-            batch_first,
-            batch_again,
-            batch_unknown,
-            batch_other_stripe,
-        ],
+        parts: BATCH_PARTS,
         loose: &[],
     },
     Operation {
@@ -385,14 +387,7 @@ pub const OPERATIONS: &[Operation] = &[
         name: "update batch, journal",
         setting: SOME.synced(),
         run: update_many,
-        parts: &[
-            create_unknown,
-            note_score,
-            batch_first,
-            batch_again,
-            batch_unknown,
-            batch_other_stripe,
-        ],
+        parts: BATCH_PARTS,
         loose: &[],
     },
     Operation {

@@ -5,7 +5,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use crate::record::TaskData;
+use crate::record::{NUMBER_WORDS, TaskData};
 use crate::rules::Progress;
 use crate::session::Session;
 use crate::table::Table;
@@ -39,38 +39,21 @@ impl Table {
     /// The hash of one record.
     pub(crate) fn record_digest(&self, data: &TaskData) -> u128 {
         let (progress, weight) = self.derived();
-        let number = |value: f64, counts: bool| if counts { value.to_bits() } else { 0 };
-        let words = [
-            data.task_id.cast_unsigned(),
-            match data.label {
-                0 => 0,
-                label => self.label_hashes()[label as usize].get(),
-            },
-            data.creation_time.to_bits(),
-            data.last_completed,
-            data.completion_count,
-            data.env_steps,
-            data.reward_ema.to_bits(),
-            data.ema_squared.to_bits(),
-            data.success_rate_ema.to_bits(),
-            data.total_score.to_bits(),
-            data.last_score.to_bits(),
-            data.p_fast.to_bits(),
-            data.p_slow.to_bits(),
-            data.p_true.to_bits(),
-            data.random_baseline.to_bits(),
-            number(data.lp_score, progress),
-            number(data.weight, weight),
-            data.success_threshold.to_bits(),
-            data.seed,
-            data.generator_type.to_bits(),
-            data.evidence.to_bits(),
-        ];
-        let mut bytes = [0; 21 * 8];
-        for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *place = word.to_le_bytes();
-        }
-        xxh3_128(&bytes)
+        let common = TaskData {
+            last_scheduled: 0,
+            scheduled_count: 0,
+            lp_score: if progress { data.lp_score } else { 0.0 },
+            weight: if weight { data.weight } else { 0.0 },
+            ..data.clone()
+        };
+        let label = match data.label {
+            0 => 0,
+            label => self.label_hashes()[label as usize].get(),
+        };
+        let mut words = [0; 2 + NUMBER_WORDS];
+        (words[0], words[1]) = (data.task_id.cast_unsigned(), label);
+        words[2..].copy_from_slice(&common.number_words());
+        xxh3_128(&bytes(&words))
     }
 
     /// The sum of the hashes of all records.

@@ -3,7 +3,6 @@
 
 use super::messages::{Included, Offer, State};
 use super::steps::Steps;
-use crate::commit::StripeGuard;
 use crate::error::Result;
 use crate::journal::JournalHeader;
 use crate::structure::StructureGuard;
@@ -21,13 +20,6 @@ impl Table {
                     .to_owned(),
             )
         })
-    }
-
-    /// Every stripe, held. Only for the holder of the structure lock.
-    pub(crate) fn lock_all(&self) -> Result<Vec<StripeGuard<'_>>> {
-        (0..self.layout.stripes)
-            .map(|stripe| self.lock_stripe(stripe))
-            .collect()
     }
 }
 

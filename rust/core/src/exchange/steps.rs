@@ -27,6 +27,20 @@ pub(crate) enum What {
     Threshold(f64),
 }
 
+impl What {
+    /// What an entry says that leaves the set of tasks and their labels as they are.
+    pub(crate) fn of_record(entry: &Entry) -> Option<Self> {
+        match entry.note {
+            Note::Episode => Some(Self::Episode {
+                score: f64::from_bits(entry.value),
+                env_steps: entry.env_steps,
+            }),
+            Note::Threshold => Some(Self::Threshold(f64::from_bits(entry.value))),
+            _ => None,
+        }
+    }
+}
+
 /// What a task has from its creation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Born {
@@ -111,10 +125,9 @@ impl Steps {
             };
             let what = match entry.note {
                 Note::Nothing => continue,
-                Note::Episode => What::Episode {
-                    score: f64::from_bits(entry.value),
-                    env_steps: entry.env_steps,
-                },
+                Note::Episode | Note::Threshold => {
+                    What::of_record(entry).expect("of a record alone")
+                }
                 Note::Created => {
                     let slot = table.find(entry.task_id);
                     let data = slot.map(|slot| table.record(slot).load().1);
@@ -126,7 +139,6 @@ impl Steps {
                 Note::Evicted => What::Evicted,
                 Note::Removed => What::Removed,
                 Note::Labelled => What::Labelled { label: label() },
-                Note::Threshold => What::Threshold(f64::from_bits(entry.value)),
             };
             let task_id = entry.task_id;
             steps.steps.push(Step { task_id, what });

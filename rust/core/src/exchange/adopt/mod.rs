@@ -230,13 +230,8 @@ impl Adoption<'_> {
         let stripe = guard.number();
         let length = self.live.journal_stripe(stripe).length.get();
         for entry in guard.entries(self.tail.read[stripe], length) {
-            let what = match entry.note {
-                Note::Episode => What::Episode {
-                    score: f64::from_bits(entry.value),
-                    env_steps: entry.env_steps,
-                },
-                Note::Threshold => What::Threshold(f64::from_bits(entry.value)),
-                _ => continue,
+            let Some(what) = What::of_record(&entry) else {
+                continue;
             };
             let task_id = entry.task_id;
             let steps = self.tail.of_tasks.entry(task_id).or_default();
