@@ -8,6 +8,7 @@
 
 mod commit;
 mod index;
+mod journal;
 mod latch;
 mod loads;
 mod tenancy;
@@ -15,6 +16,7 @@ mod tenancy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use curricle_core::journal::CHUNK_ENTRIES;
 use curricle_core::layout::RECORD_HEAD_WORDS;
 use curricle_core::modelled;
 use curricle_core::segment::Mode;
@@ -51,12 +53,22 @@ fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
 
 /// A session in plain memory.
 fn session(capacity: usize, tasks: &[i64], label: Option<&str>) -> Arc<Session> {
+    open(capacity, tasks, label, 0)
+}
+
+/// A session in plain memory that keeps a journal.
+fn session_that_syncs(capacity: usize, tasks: &[i64]) -> Arc<Session> {
+    open(capacity, tasks, None, 2 * CHUNK_ENTRIES)
+}
+
+fn open(capacity: usize, tasks: &[i64], label: Option<&str>, sync_episodes: usize) -> Arc<Session> {
     let session = Session::open(&SessionOptions {
         capacity: Some(capacity),
         max_labels: 1,
         max_inactive_labels: 0,
         seed: 1,
         mode: Mode::Create,
+        sync_episodes,
         ..SessionOptions::default()
     })
     .unwrap();
