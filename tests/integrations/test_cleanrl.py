@@ -1,27 +1,13 @@
 """The scripts that train by themselves: they learn, and count each episode once."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from curricle import Curriculum  # noqa: E402
-
-ROOT = Path(__file__).parents[2]
-
-
-def run(script, *arguments):
-    """What a script prints, run as a user runs it."""
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, ROOT / "examples" / script, *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from example_runs import run_example  # noqa: E402
 
 
 def last_numbers(lines):
@@ -42,18 +28,18 @@ def test_ppo_learns_and_goes_on_from_its_checkpoint(tmp_path):
 
     checkpoint = tmp_path / "agent.ckpt"
     means = last_numbers(
-        run("cleanrl_ppo.py", "--steps", 16_384, "--checkpoint", checkpoint).splitlines()
+        run_example("cleanrl_ppo.py", "--steps", 16_384, "--checkpoint", checkpoint).splitlines()
     )
     assert max(means[-4:]) > 2 * means[0]
     first = episodes_saved()
-    again = run("cleanrl_ppo.py", "--steps", 4_096, "--checkpoint", checkpoint)
+    again = run_example("cleanrl_ppo.py", "--steps", 4_096, "--checkpoint", checkpoint)
     # An agent that began anew would need as long as the first did.
     assert last_numbers(again.splitlines())[-1] > 1.3 * means[0]
     assert episodes_saved() > first
 
 
 def test_level_replay_reports_each_episode_once_and_learns_to_cross_lakes():
-    *rows, last = run("level_replay_by_value_loss.py").splitlines()
+    *rows, last = run_example("level_replay_by_value_loss.py").splitlines()
     begun, reported = map(float, re.findall(r"[\d.]+", last))
     # Each of the sixteen environments was in an episode when the script ended.
     assert begun - 16 == reported > 1000

@@ -4,9 +4,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -14,8 +11,8 @@ import pytest
 
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig
 from curricle.integrations.pufferlib import EpisodeInfos
+from example_runs import ROOT, run_example, run_python
 
-ROOT = Path(__file__).parents[2]
 LENGTHS = (0.1, 0.5, 2.0)
 TASKS = {f"length {n}": {"length": n, "polemass_length": 0.1 * n} for n in LENGTHS}
 ENVS = 4
@@ -113,23 +110,10 @@ def test_every_episode_counts_once_whatever_becomes_of_the_workers(curriculum, p
     curriculum.verify()
 
 
-def in_folder(folder, *arguments):
-    """What Python prints when it runs in a folder."""
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    quiet = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(
-        command, env=os.environ | quiet, cwd=folder, capture_output=True, text=True, timeout=110
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def run_example(folder, steps):
+def rows_of_example(folder, steps):
     """What the example logs of the curriculum, row by row."""
-    example = ROOT / "examples" / "pufferlib_ppo.py"
     options = ["--train.data-dir", folder, "--train.total-timesteps", steps]
-    assert "curriculum_score/leng" in in_folder(folder, example, *options)
+    assert "curriculum_score/leng" in run_example("pufferlib_ppo.py", *options, folder=folder)
     return [json.loads(row) for row in (folder / "curriculum.jsonl").read_text().splitlines()]
 
 
@@ -145,16 +129,16 @@ def test_the_example_learns_logs_and_goes_on(puffer, tmp_path):
             "curriculum = Curriculum(TASKS, CONFIG, seed=0); curriculum.load('curriculum.ckpt')\n"
             "curriculum.verify(); print(curriculum.tracker.totals()['completions'])"
         )
-        done = in_folder(tmp_path, "-c", code)
+        done = run_python("-c", code, folder=tmp_path, importable=[ROOT])
         return float(done.splitlines()[-1])
 
-    rows = run_example(tmp_path, 6_144)
+    rows = rows_of_example(tmp_path, 6_144)
     first = saved()
     # The trainer has asked for one step more than it has taken.
     assert rows[-1]["curriculum/episodes"] <= first <= rows[-1]["curriculum/episodes"] + 16
     scores = [row["curriculum/score"] for row in rows if "curriculum/score" in row]
     assert max(scores[-6:]) > 1.4 * scores[0]
-    again = run_example(tmp_path, 1_024)
+    again = rows_of_example(tmp_path, 1_024)
     assert saved() >= again[-1]["curriculum/episodes"] > first
     # An agent that began anew would be where the first began.
     assert max(row["curriculum/score"] for row in again if "curriculum/score" in row) > scores[0]

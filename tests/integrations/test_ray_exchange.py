@@ -1,8 +1,6 @@
 """The exchange through a Ray actor: all payloads to all ranks, whatever ends meanwhile."""
 
 import os
-import subprocess
-import sys
 import uuid
 from contextlib import suppress
 
@@ -14,6 +12,7 @@ from ray.exceptions import RayActorError  # noqa: E402
 
 from curricle import Curriculum  # noqa: E402
 from curricle.integrations.ray import RayExchange  # noqa: E402
+from example_runs import run_python  # noqa: E402
 from ray_workers import Machine, payload, small_ray  # noqa: E402
 
 # Seconds that a rank is waited for where it is known not to come.
@@ -112,6 +111,12 @@ def test_a_rank_whose_answer_was_lost_asks_again(machines, name, restarted):
     assert ray.get([further, world[1].gather.remote(b"3")]) == [[b"2", b"3"]] * 2
 
 
+def ask_for_ever(machine):
+    """Until it is dead, which it need not be yet when it has been killed."""
+    while True:
+        ray.get(machine.lose_answer.remote())
+
+
 def test_the_end_of_the_process_that_started_the_actor_ends_no_exchange(machines, name):
     world = [Machine.remote(), *machines[:2]]
     begin(world, name)
@@ -123,7 +128,7 @@ def test_the_end_of_the_process_that_started_the_actor_ends_no_exchange(machines
     wait_until_handed_in(name, 1)
     ray.kill(world[0])
     with pytest.raises(RayActorError):
-        ray.get(world[0].lose_answer.remote())
+        ask_for_ever(world[0])
     begin(machines[2:4], name, generation=1)
     assert ray.get(gather(machines[2:4], [b"a", b"b"])) == [[b"a", b"b"]] * 2
     with pytest.raises(RuntimeError, match="generation 0 has ended: generation 1 of 2 ranks"):
@@ -180,14 +185,7 @@ def test_two_jobs_with_one_name_do_not_meet(machines, name):
         "print(RayExchange(sys.argv[2], 0, 1)(b'of another job'))"
     )
     address = ray.get_runtime_context().gcs_address
-    out = subprocess.run(
-        [sys.executable, "-c", code, address, name],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout
+    out = run_python("-c", code, address, name)
     assert out.splitlines()[-1] == "[b'of another job']"
     assert ray.get([first, machines[1].gather.remote(b"1")]) == [[b"0", b"1"]] * 2
 

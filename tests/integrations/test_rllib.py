@@ -1,9 +1,7 @@
 """RLlib: every episode counts once, whatever becomes of env runners; results; resuming."""
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -18,10 +16,9 @@ from ray.tune.registry import register_env  # noqa: E402
 
 from curricle import Curriculum, NoiseAwareConfig, list_sessions  # noqa: E402
 from curricle.integrations.rllib import CurriculumCallback, register_curriculum_env  # noqa: E402
+from example_runs import run_python  # noqa: E402
 from ray_workers import small_ray  # noqa: E402
 from rllib_envs import TASKS, make_config, make_env, make_race, noted  # noqa: E402
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -175,15 +172,7 @@ def test_a_checkpoint_brings_back_algorithm_and_distribution(tmp_path):
         curriculum.save(str(tmp_path / "curriculum.ckpt"))
         algorithm.stop()
         ids, chances = curriculum.probabilities()
-    path = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
-    out = subprocess.run(
-        [sys.executable, "-c", RESTORED, tmp_path],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    ).stdout
+    out = run_python("-c", RESTORED, tmp_path, importable=sys.path)
     again_ids, again_chances, counts = (line.split() for line in out.splitlines()[-3:])
     assert dict(zip(map(int, again_ids), map(float, again_chances), strict=True)) == dict(
         zip(ids.tolist(), chances.tolist(), strict=True)

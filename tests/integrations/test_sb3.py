@@ -3,9 +3,6 @@
 import csv
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -20,8 +17,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv  # noqa:
 
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig  # noqa: E402
 from curricle.integrations.sb3 import CurriculumCallback  # noqa: E402
+from example_runs import ROOT, run_example, run_python  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
 # Longer than a terminal's column of names, and alike up to there.
 LONG = "a label that a terminal cuts to 36 characters: "
 TASKS = {
@@ -151,18 +148,6 @@ def test_the_callback_gives_its_place_in_the_log_back(curriculum, tmp_path):
     envs.close()
 
 
-def run_example(folder, steps):
-    command = [sys.executable, ROOT / "examples" / "sb3_ppo.py", "--steps", str(steps)]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [*command, "--folder", folder],
-        env=environment,
-        check=True,
-        capture_output=True,
-        timeout=100,
-    )
-
-
 def saved(folder):
     """Episodes counted and probabilities of the checkpoint, and the model's steps."""
     from examples.sb3_ppo import TASKS as tasks
@@ -198,8 +183,7 @@ def test_a_checkpoint_brings_back_the_distribution(curriculum, tmp_path):
         "c.load(sys.argv[1]); ids, p = c.probabilities()\n"
         "print(*ids); print(*p); c.close()"
     )
-    command = [sys.executable, "-c", code, tmp_path / "curriculum.ckpt"]
-    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    out = run_python("-c", code, tmp_path / "curriculum.ckpt", folder=ROOT)
     again_ids, again_chances = (line.split() for line in out.splitlines())
     assert dict(zip(map(int, again_ids), map(float, again_chances), strict=True)) == dict(
         zip(ids.tolist(), chances.tolist(), strict=True)

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -21,9 +19,9 @@ from curricle.assembly_lines import (  # noqa: E402
 )
 from curricle.envs import CurriculumParallelEnv, tickets  # noqa: E402
 from curricle.integrations.supersuit import FinalInfos  # noqa: E402
+from example_runs import run_example  # noqa: E402
 from restarts import probabilities, probabilities_after_restart  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
 TASKS = AssemblyLinesTaskGenerator.Config(
     room_sizes=("tiny",), chain_lengths=(1,), num_agents=(2,)
 ).create()
@@ -149,19 +147,10 @@ def test_the_class_for_stable_baselines3_counts_a_team_once(curriculum):
     envs.close()
 
 
-def run_example(checkpoint, steps):
+def rows_of_example(checkpoint, steps):
     """Step, episodes and mean score of each row that the example prints."""
-    command = [sys.executable, ROOT / "examples" / "supersuit_ppo.py", "--steps", str(steps)]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--checkpoint", checkpoint],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    return [tuple(map(float, re.findall(r"[\d.]+", row))) for row in done.stdout.splitlines()]
+    out = run_example("supersuit_ppo.py", "--steps", steps, "--checkpoint", checkpoint)
+    return [tuple(map(float, re.findall(r"[\d.]+", row))) for row in out.splitlines()]
 
 
 @pytest.mark.timeout(240)  # it trains twice
@@ -176,7 +165,7 @@ def test_the_example_learns_logs_and_goes_on(tmp_path):
             return curriculum.tracker.totals()
 
     checkpoint = tmp_path / "team.ckpt"
-    rows = run_example(checkpoint, 70_000)
+    rows = rows_of_example(checkpoint, 70_000)
     first = saved()
     assert first["completions"] == rows[-1][1]
     assert first["scheduled"] == first["completions"] + ENVS
@@ -187,7 +176,7 @@ def test_the_example_learns_logs_and_goes_on(tmp_path):
     shares = [name for name in logged[-1] if name.startswith("curriculum_share/tiny_")]
     assert "curriculum_share/tiny_1chain_0sinks_2agents" in shares
 
-    again = run_example(checkpoint, 4_096)
+    again = rows_of_example(checkpoint, 4_096)
     second = saved()
     assert second["completions"] == first["completions"] + again[-1][1]
     assert second["scheduled"] == first["scheduled"] + again[-1][1] + ENVS

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import queue
 import re
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from curricle import Curriculum, NoiseAwareConfig, list_sessions, remove_session  # noqa: E402
+from example_runs import ROOT, run_python  # noqa: E402
 from torch_nodes import (  # noqa: E402
     EPISODES,
     WORKERS,
@@ -151,16 +148,11 @@ def test_without_a_group_the_error_says_what_to_call():
 
 
 def test_the_example_trains_and_ends_in_equal_tables():
-    script = Path(__file__).parents[2] / "examples" / "many_machines.py"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(script)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    ran = subprocess.run(
-        command, capture_output=True, text=True, timeout=100, check=False, env=environment
-    )
-    assert ran.returncode == 0, ran.stderr
+    script = ROOT / "examples" / "many_machines.py"
+    out = run_python("-m", "torch.distributed.run", "--nproc-per-node", 2, script)
     # Lines of two processes may run into each other.
-    digests = re.findall(r"table ([0-9a-f]{32})", ran.stdout)
+    digests = re.findall(r"table ([0-9a-f]{32})", out)
     assert len(digests) == 2
     assert len(set(digests)) == 1
-    scores = [float(score) for score in re.findall(r"rank \d: ([\d.]+), \d+ episodes", ran.stdout)]
+    scores = [float(score) for score in re.findall(r"rank \d: ([\d.]+), \d+ episodes", out)]
     assert max(scores[-2:]) > 0.8 > scores[0]

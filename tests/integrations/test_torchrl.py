@@ -4,10 +4,7 @@ import csv
 import os
 import re
 import signal
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import gymnasium as gym
 import pytest
@@ -21,9 +18,9 @@ from torchrl.envs.utils import check_env_specs  # noqa: E402
 
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig  # noqa: E402
 from curricle.integrations.torchrl import EpisodeReader  # noqa: E402
+from example_runs import run_example  # noqa: E402
 from restarts import probabilities, probabilities_after_restart  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
 TASKS = {
     f"length {length}": {"length": length, "polemass_length": 0.1 * length}
     for length in (0.1, 0.5, 2.0)
@@ -139,15 +136,10 @@ def test_a_time_limit_outside_is_told(curriculum):
     assert curriculum.tracker.totals()["completions"] == 0
 
 
-def run_example(folder, steps):
+def last_row_of_example(folder, steps):
     """The numbers of the last row that the example prints: steps and episodes."""
-    command = [sys.executable, ROOT / "examples" / "torchrl_ppo.py", "--steps", str(steps)]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--folder", folder], env=environment, capture_output=True, text=True, timeout=110
-    )
-    assert done.returncode == 0, done.stderr
-    return list(map(int, re.findall(r"\d+", done.stdout.splitlines()[-1])))
+    out = run_example("torchrl_ppo.py", "--steps", steps, "--folder", folder)
+    return list(map(int, re.findall(r"\d+", out.splitlines()[-1])))
 
 
 def logged(folder, name):
@@ -167,7 +159,7 @@ def test_the_example_learns_logs_and_goes_on(tmp_path):
             curriculum.verify()
             return curriculum.tracker.totals()
 
-    _, episodes = run_example(tmp_path, 5_120)
+    _, episodes = last_row_of_example(tmp_path, 5_120)
     first = saved()
     assert first["completions"] == episodes
     assert first["scheduled"] == episodes + WORKERS
@@ -176,7 +168,7 @@ def test_the_example_learns_logs_and_goes_on(tmp_path):
     assert logged(tmp_path, "curriculum/episodes") == logged(tmp_path, "episodes")
     assert max(logged(tmp_path, "curriculum_share/length 0.05")) > 0.0
 
-    _, more = run_example(tmp_path, 1_024)
+    _, more = last_row_of_example(tmp_path, 1_024)
     second = saved()
     assert second["completions"] == episodes + more
     assert second["scheduled"] == episodes + more + 2 * WORKERS

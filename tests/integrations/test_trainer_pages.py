@@ -1,9 +1,6 @@
 """The blocks of code in the pages on trainers and on prompts run, each with its real package."""
 
-import os
 import re
-import subprocess
-import sys
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from example_runs import ROOT, run_python
+
 COMMON = """
 import gymnasium as gym
 from functools import partial
@@ -163,14 +161,4 @@ def test_the_block_runs(page, heading, tmp_path):
     body = textwrap.indent("\n".join([COMMON, before, code, after, played]), "    ")
     script = tmp_path / "page.py"
     script.write_text(f"if __name__ == '__main__':\n{body}")
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    quiet = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    ran = subprocess.run(
-        [sys.executable, script],
-        env=os.environ | quiet,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert ran.returncode == 0, ran.stderr
+    run_python(script, folder=tmp_path, importable=[Path(__file__).parent])

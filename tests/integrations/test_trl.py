@@ -3,11 +3,8 @@
 import json
 import math
 import os
-import pathlib
 import re
 import socket
-import subprocess
-import sys
 
 import pytest
 
@@ -28,6 +25,7 @@ from curricle.integrations.trl import (  # noqa: E402
     CurriculumGRPOTrainer,
     RepeatedPromptSampler,
 )
+from example_runs import run_example  # noqa: E402
 
 PROMPTS = 24
 GENERATIONS = 4
@@ -193,19 +191,9 @@ def test_what_cannot_be_drawn_from_is_refused(tmp_path):
 
 
 def test_the_example_learns_and_leaves_the_riddles(tmp_path):
-    example = pathlib.Path(__file__).parents[2] / "examples" / "trl_grpo.py"
-    ran = subprocess.run(
-        [sys.executable, "-W", "ignore", example],
-        cwd=tmp_path,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
+    out = run_example("trl_grpo.py", folder=tmp_path)
     groups = {}
-    for kind, count, reward in re.findall(r"(\w+) +(\d+) groups, mean reward (.+)", ran.stdout):
+    for kind, count, reward in re.findall(r"(\w+) +(\d+) groups, mean reward (.+)", out):
         groups[kind] = int(count), float(reward)
     assert groups["riddle"][1] == 0.0
     assert groups["same"][1] > 0.4, "a tenth is what guessing gives"
