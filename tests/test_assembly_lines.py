@@ -293,6 +293,28 @@ def test_a_task_depends_on_its_id_alone():
     assert copy.get_task(11) == generator.get_task(11)
 
 
+def test_without_a_room_of_its_own_a_task_is_in_another_one_each_episode():
+    task = AssemblyLinesTaskGenerator(AssemblyLinesTaskGenerator.Config(fresh_rooms=True)).get_task(
+        5
+    )
+    assert task == AssemblyLinesTaskGenerator().get_task(5).model_copy(update={"seed": None})
+
+    def rooms():
+        env = AssemblyLinesEnv(task)
+        env.reset(seed=3)
+        seen = [env._layout.machines]
+        for _ in range(4):
+            env.reset()
+            seen.append(env._layout.machines)
+        return seen
+
+    seen = rooms()
+    assert len(set(seen)) == len(seen)
+    assert rooms() == seen
+    with pytest.raises(ValueError, match="seed=None has another room each episode"):
+        build_layout(task)
+
+
 def test_the_generator_spreads_tasks_over_its_choices():
     generator = AssemblyLinesTaskGenerator()
     tasks = [generator.task(task_id) for task_id in range(3000)]

@@ -134,6 +134,19 @@ class TestEngine:
                 return
         raise AssertionError("the episode has no end")
 
+    def test_fresh_rooms_are_those_of_the_built_in_engine(self):
+        config = AssemblyLinesConfig(seed=None, room_size="tiny", num_sinks=2)
+        built_in = AssemblyLinesEnv(config)
+        env = AssemblyLinesView(MettaGridLinesEnv(config))
+        rooms = []
+        for seed in range(5):
+            expected, _ = built_in.reset(seed=seed)
+            assert machines_of(env.reset(seed=seed)[0]) == machines_of(expected)
+            rooms.append(built_in._layout.machines)
+        assert len(set(rooms)) == 5
+        with pytest.raises(ValueError, match="a MettaGridConfig has one room"):
+            MettaGridTaskGenerator(choices(fresh_rooms=True))
+
     @pytest.mark.parametrize("chain_length", [1, 2, 6])
     def test_the_right_order_makes_a_heart(self, chain_length):
         config = AssemblyLinesConfig(chain_length=chain_length, num_sinks=1, seed=7)

@@ -63,6 +63,13 @@ def test_the_published_task_set_is_a_preset_of_the_job():
     assert choices.room_sizes == ("small", "medium")
 
 
+def test_fresh_rooms_are_for_training_alone():
+    choices = make_generator(TrainSettings(fresh_rooms=True)).config
+    assert choices.fresh_rooms
+    # Success is measured in rooms that are the same for all runs.
+    assert evaluation_tasks(choices) == evaluation_tasks(AssemblyLinesTaskGenerator.Config())
+
+
 class TestFeatures:
     def test_they_are_indices_of_weights(self):
         for family in ("normal", "impossible", "noisy"):

@@ -45,6 +45,14 @@ ImpossibleRatio = Annotated[
         show_default=str(DEFAULTS.impossible_ratio),
     ),
 ]
+FreshRooms = Annotated[
+    bool | None,
+    typer.Option(
+        "--fresh-rooms",
+        help="Another room each episode, in place of one room for each task.",
+        show_default=False,
+    ),
+]
 Episodes = Annotated[
     int | None,
     typer.Option(

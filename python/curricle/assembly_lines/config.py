@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Side = Literal["any", "north", "east", "south", "west"]
@@ -17,6 +18,9 @@ COIN = 0.5
 #: Ends of the labels of tasks on which nothing can be learned.
 IMPOSSIBLE_SUFFIX = "_IMPOSSIBLE"
 NOISY_SUFFIX = "_NOISY"
+
+# Seeds of rooms that are drawn are below this one.
+_DRAWN_SEEDS = 2**31
 
 #: Free cells along one side of a room.
 ROOM_WIDTHS: dict[RoomSize, int] = {"tiny": 5, "small": 7, "medium": 9, "large": 12, "xlarge": 18}
@@ -55,7 +59,7 @@ class AssemblyLinesConfig(BaseModel):
             every side. With two entries the two agents stand as the entries say, in either
             order, and both hold what the assembler accepts; a tiny room has no layout for two
             different sides with the longest chains.
-        seed: seed of the layout; 0 or more.
+        seed: seed of the layout, 0 or more; ``None``: each episode is in another room.
         impossible: the last assembler accepts only unobtainium, so that no heart can be made.
         noisy: an episode is worth 0 or 1 by the toss of a fair coin, whatever the agents do.
         max_steps: steps after which an episode is truncated; ``None`` is
@@ -76,7 +80,7 @@ class AssemblyLinesConfig(BaseModel):
     positions: Annotated[
         tuple[Side, ...], Field(min_length=1, max_length=MAX_AGENTS, strict=False)
     ] = ("any",)
-    seed: int = Field(default=0, ge=0)
+    seed: int | None = Field(default=0, ge=0)
     impossible: bool = False
     noisy: bool = False
     max_steps: int | None = Field(default=None, ge=1)
@@ -95,6 +99,12 @@ class AssemblyLinesConfig(BaseModel):
         if self.impossible and self.noisy:
             raise ValueError("impossible=True and noisy=True: a task is one or the other")
         return self
+
+    def in_a_room(self, rng: np.random.Generator) -> Self:
+        """The task in its room, or in one that is drawn where it has none of its own."""
+        if self.seed is not None:
+            return self
+        return self.model_copy(update={"seed": int(rng.integers(_DRAWN_SEEDS))})
 
     @property
     def width(self) -> int:

@@ -66,7 +66,7 @@ class AssemblyLinesEnv(gym.Env[Observation, np.int64]):
         low, high = observation_bounds()
         self.observation_space = gym.spaces.Box(low, high, dtype=np.int8)
         self.set_task(AssemblyLinesConfig() if config is None else config)
-        self._layout: Layout = build_layout(self._config)
+        self._layout: Layout = build_layout(self._config.in_a_room(self.np_random))
         self._cell = self._layout.starts[0]
         self._held = NOTHING
         self._steps = 0
@@ -97,10 +97,10 @@ class AssemblyLinesEnv(gym.Env[Observation, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Puts the empty-handed agent on a random cell of the task's room."""
+        """Puts the empty-handed agent on a random cell of the task's room, or of a new one."""
         super().reset(seed=seed)
         config = self._config
-        layout = self._layout = build_layout(config)
+        layout = self._layout = build_layout(config.in_a_room(self.np_random))
         self._cell = layout.starts[int(self.np_random.random() * len(layout.starts))]
         self._held = NOTHING
         self._steps = 0

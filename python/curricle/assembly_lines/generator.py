@@ -29,7 +29,8 @@ Positions = Annotated[tuple[Side, ...], Field(min_length=1, max_length=MAX_AGENT
 class AssemblyLinesTaskGenerator(TaskGenerator):
     """Draws chain length, sinks, room, terrain, agents and positions of a task from its id.
 
-    The layout's seed is the id, so two ids of one label are two rooms.
+    The layout's seed is the id, so two ids of one label are two rooms, unless each episode of a
+    task is to be in another one.
 
     Example:
         >>> generator = AssemblyLinesTaskGenerator()
@@ -52,6 +53,7 @@ class AssemblyLinesTaskGenerator(TaskGenerator):
             impossible_ratio: share of tasks that need unobtainium, in [0, 1].
             noisy_ratio: share of tasks whose reward is a coin's, in [0, 1]; the two shares
                 together are at most 1.
+            fresh_rooms: each episode is in another room, in place of one room for each task.
 
         Raises:
             pydantic.ValidationError: (a ``ValueError``) an unknown field, an empty choice or a
@@ -66,6 +68,7 @@ class AssemblyLinesTaskGenerator(TaskGenerator):
         positions: tuple[Positions, ...] = Field(default=(("any",),), min_length=1)
         impossible_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
         noisy_ratio: float = Field(default=0.0, ge=0.0, le=1.0)
+        fresh_rooms: bool = False
 
         @model_validator(mode="after")
         def _shares_fit(self) -> Self:
@@ -139,7 +142,7 @@ class AssemblyLinesTaskGenerator(TaskGenerator):
             terrain=terrain,
             num_agents=num_agents,
             positions=positions,
-            seed=task_id & 0xFFFF_FFFF_FFFF_FFFF,
+            seed=None if self.config.fresh_rooms else task_id & 0xFFFF_FFFF_FFFF_FFFF,
         )
         family = random()
         if family < self.config.impossible_ratio:

@@ -85,8 +85,14 @@ def build_layout(config: AssemblyLinesConfig) -> Layout:
     """The layout of a task: the same for the same configuration, in every process.
 
     Raises:
-        ValueError: no room was found in which the agent reaches every machine.
+        ValueError: the task has no room of its own, or none was found in which the agent reaches
+            every machine.
     """
+    if config.seed is None:
+        raise ValueError(
+            f"{config.label} with seed=None has another room each episode: give it a seed, or take "
+            "the task of in_a_room()"
+        )
     # Only random() is used: it alone promises the same numbers in every version of Python.
     rng = random.Random(config.seed)
     for _ in range(_ATTEMPTS):

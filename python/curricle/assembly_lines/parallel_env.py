@@ -109,7 +109,7 @@ class AssemblyLinesParallelEnv(ParallelEnv):  # type: ignore[misc]
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
-        """Puts the empty-handed agents on random cells of the task's room."""
+        """Puts the empty-handed agents on random cells of the task's room, or of a new one."""
         if seed is not None:
             self._rng, _ = seeding.np_random(seed)
         self._begin()
@@ -118,7 +118,7 @@ class AssemblyLinesParallelEnv(ParallelEnv):  # type: ignore[misc]
 
     def _begin(self) -> None:
         config = self._config
-        layout: Layout = build_layout(config)
+        layout: Layout = build_layout(config.in_a_room(self._rng))
         starts = layout.starts
         self._layout = layout
         self._second_side = _second_side(config)

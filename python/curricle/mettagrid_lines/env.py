@@ -67,13 +67,14 @@ class MettaGridLinesEnv(gym.Env[NDArray[np.uint8], np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Puts the empty-handed agent on a random cell of the task's room."""
+        """Puts the empty-handed agent on a random cell of the task's room, or of a new one."""
         super().reset(seed=seed)
-        starts = build_layout(self._config).starts
+        task = self._config.in_a_room(self.np_random)
+        starts = build_layout(task).starts
         start = starts[int(self.np_random.random() * len(starts))]
         engine = self._engine = MettaGrid(
-            compiled_game(self._config.step_limit),
-            room_map(self._config, start),
+            compiled_game(task.step_limit),
+            room_map(task, start),
             int(self.np_random.integers(2**31)),
         )
         # The engine's own buffers, of one agent: it reads the one and writes the others.

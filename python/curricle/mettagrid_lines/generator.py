@@ -14,7 +14,11 @@ class MettaGridTaskGenerator(TaskGenerator):
     The tasks are those of an `AssemblyLinesTaskGenerator`, with their labels and slice values.
 
     Args:
-        choices: what there is to choose from.
+        choices: what there is to choose from; a configuration is one room, so that tasks cannot
+            be in fresh ones.
+
+    Raises:
+        ValueError: ``choices.fresh_rooms``.
 
     Example:
         >>> MettaGridTaskGenerator().get_task(5).label
@@ -22,6 +26,11 @@ class MettaGridTaskGenerator(TaskGenerator):
     """
 
     def __init__(self, choices: AssemblyLinesTaskGenerator.Config | None = None) -> None:
+        if choices is not None and choices.fresh_rooms:
+            raise ValueError(
+                "fresh_rooms=True: a MettaGridConfig has one room; play such tasks in "
+                "MettaGridLinesEnv"
+            )
         self._lines = AssemblyLinesTaskGenerator(choices)
         super().__init__(self._lines.config)
 

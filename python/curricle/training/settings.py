@@ -51,6 +51,7 @@ class TrainSettings(BaseModel):
             of ``episodes``; ``None``: it ends by episodes.
         impossible_ratio: share of tasks that nobody can solve, in [0, 1].
         noisy_ratio: share of tasks whose reward is a coin's, in [0, 1]; 0 in MettaGrid.
+        fresh_rooms: each episode is in another room, in place of one room for each task.
         seed: of the curriculum, the environments and the agent.
         pool_size: tasks that draws choose from at any time.
         agent: what the agent learns with.
@@ -67,6 +68,7 @@ class TrainSettings(BaseModel):
     env_steps: int | None = Field(default=None, ge=1)
     impossible_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
     noisy_ratio: float = Field(default=0.0, ge=0.0, le=1.0)
+    fresh_rooms: bool = False
     seed: int = Field(default=0, ge=0, lt=2**31)
     pool_size: int = Field(default=160, ge=1)
     agent: AgentSettings = AgentSettings()

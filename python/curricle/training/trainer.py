@@ -64,7 +64,8 @@ def make_generator(settings: TrainSettings) -> AssemblyLinesTaskGenerator:
     """The tasks of a run."""
     choices = engine_of(settings.engine).choices
     config = choices(settings.tasks, settings.impossible_ratio, settings.noisy_ratio)
-    return AssemblyLinesTaskGenerator(config)
+    rooms = {"fresh_rooms": settings.fresh_rooms}
+    return AssemblyLinesTaskGenerator(config.model_copy(update=rooms))
 
 
 def make_curriculum(settings: TrainSettings) -> Curriculum:
