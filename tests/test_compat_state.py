@@ -529,6 +529,16 @@ class TestConversion:
             i: fields["label"] for i, fields in tasks.items()
         }
 
+    def test_the_columns_of_an_algorithm_are_left_out(self, tmp_path):
+        backend = LocalMemoryBackend(8, columns=("staleness",))
+        tracker = CleanTracker(backend=backend)
+        tracker.track_task_creation(3)
+        tracker.update_task_performance(3, 0.5)
+        tracker.save(str(tmp_path / "own.ckpt"))
+        assert convert(tmp_path / "own.ckpt", tmp_path / "own.json") == 1
+        fields = json.loads((tmp_path / "own.json").read_text())["task_memory"]["3"]
+        assert fields["completion_count"] == 1
+
     def test_labels_that_are_hashes_are_told_of(self, tmp_path):
         state = {"task_memory": {"1": {"label_hash": 99.0}}}
         (tmp_path / "state.json").write_text(json.dumps(state))

@@ -1,6 +1,7 @@
 """Types of the compiled core; ``tests/test_stubs.py`` holds them against the built module."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
@@ -480,6 +481,13 @@ class Session:
         """Replaces the tasks by those of a checkpoint, all or nothing, and the seed by its own;
         CheckpointError. RuntimeWarning where it was saved under other rules: the session's stay.
         """
+
+def checkpoint_columns(path: str | Path) -> list[str] | None:
+    """The columns that a session must have to load a checkpoint; None for a file that is none.
+
+    Raises:
+        CheckpointError: it is of another version, or the file cannot be read.
+    """
 
 def list_sessions() -> list[dict[str, Any]]:
     """All named sessions of this machine, dead ones and other users' included.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from curricle._core import Session
+from curricle._core import Session, checkpoint_columns
 from curricle.backends.local import LocalMemoryBackend
 from curricle.checks import MAX_LABELS
 from curricle.compat.state_dicts import State, fill, parse_state, read_state
@@ -107,13 +107,16 @@ def _to_json(source: Path, target: Path) -> int:
     return len(state["task_memory"])
 
 
-def open_checkpoint(source: Path, columns: Sequence[str] = ()) -> LocalMemoryBackend:
+def open_checkpoint(source: Path) -> LocalMemoryBackend:
     """A table with the tasks of a checkpoint, which does not say how large it has to be.
 
     Raises:
-        CheckpointError: the file is damaged, of another version or with other columns.
+        CheckpointError: the file is damaged, of another version or no checkpoint.
     """
     room = source.stat().st_size // _LEAST_BYTES + 1
+    columns = checkpoint_columns(source)
+    if columns is None:
+        raise CheckpointError(f"{source}: this is no checkpoint of a curriculum session")
     backend = LocalMemoryBackend(room, columns=columns, max_labels=min(room, MAX_LABELS))
     with warnings.catch_warnings():
         # Numbers are read here, whatever rules they follow.

@@ -1,6 +1,5 @@
 """Tasks and labels of a session as its latest checkpoint has them."""
 
-import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curricle._core import checkpoint_columns
 from curricle.compat.conversion import open_checkpoint
 from curricle.errors import CheckpointError
-
-_MAGIC = b"CURRICKP"
-# Words before the names of the columns: magic, version, size, capacity, number of columns.
-_HEAD = struct.Struct("<5Q")
-_NAME_BYTES = 32
-_MAX_COLUMNS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +33,11 @@ class SavedSession:
 
 
 def is_checkpoint(file: Path) -> bool:
-    """Whether a file begins as a checkpoint of a session does."""
+    """Whether a file is a checkpoint of a session, or may be one and cannot be read."""
     try:
-        with file.open("rb") as content:
-            return content.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
+        return checkpoint_columns(file) is not None
+    except CheckpointError:
+        return True
 
 
 def read_tasks(path: Path) -> SavedSession:
@@ -67,16 +60,7 @@ def read_tasks(path: Path) -> SavedSession:
 
 
 def _read(path: Path) -> SavedSession:
-    backend = open_checkpoint(path, _columns(path))
+    backend = open_checkpoint(path)
     return SavedSession(
         backend.snapshot(), backend.labels(), backend.label_totals(), backend.totals()
     )
-
-
-def _columns(path: Path) -> tuple[str, ...]:
-    """Columns of an algorithm's own, without which the core does not load the file."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD.size)
-        count = _HEAD.unpack(head)[4] if len(head) == _HEAD.size else 0
-        names = [file.read(_NAME_BYTES) for _ in range(min(count, _MAX_COLUMNS))]
-    return tuple(name.rstrip(b"\0").decode("utf-8", "replace") for name in names)

@@ -9,7 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file;
-use crate::checkpoint_format::{Label, NAME_WORDS, Saved, read};
+use crate::checkpoint_format::{self, Label, NAME_WORDS, Saved, read};
 use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
 use crate::journal::Note;
@@ -33,6 +33,19 @@ fn texts(names: &[[u64; NAME_WORDS]]) -> Vec<String> {
         text.trim_end_matches('\0').to_owned()
     };
     names.iter().map(text).collect()
+}
+
+/// The columns of an algorithm's own that a session must have to load a checkpoint; nothing if
+/// the file is none.
+///
+/// # Errors
+/// `Checkpoint` for one of another version, and for a file that cannot be read.
+pub fn checkpoint_columns(path: &Path) -> Result<Option<Vec<String>>> {
+    let names = checkpoint_format::columns(path).map_err(|reason| Error::Checkpoint {
+        path: path.to_owned(),
+        reason,
+    })?;
+    Ok(names.map(|names| texts(&names)))
 }
 
 impl Saved {

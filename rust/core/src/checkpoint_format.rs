@@ -122,13 +122,7 @@ impl Saved {
 
     fn parse(words: &mut Words) -> std::result::Result<Self, String> {
         let capacity = words.one()?;
-        let columns = words.count("number of columns", NAME_WORDS)?;
-        if columns > MAX_COLUMNS {
-            return Err(format!("{columns} columns; the limit is {MAX_COLUMNS}"));
-        }
-        let columns = (0..columns)
-            .map(|_| words.array())
-            .collect::<std::result::Result<_, _>>()?;
+        let columns = words.columns()?;
         let rules = Rules::from_words(&words.array::<RULES_WORDS>()?).map_err(|e| e.to_string())?;
         let [seed, streams] = words.array()?;
         let stream = words.array()?;
@@ -220,34 +214,60 @@ fn most_bytes(shape: &Shape) -> u64 {
     8 * (fixed + stripes + labels + records + 1) as u64
 }
 
-/// The content of a file; not of one that is too large for a session of this shape.
-pub(crate) fn read(path: &Path, shape: &Shape) -> std::result::Result<Vec<u8>, String> {
-    let fail = |error: std::io::Error| format!("could not be read: {error}");
+fn unreadable(error: std::io::Error) -> String {
+    format!("could not be read: {error}")
+}
+
+/// A file to read, and its bytes.
+fn open(path: &Path) -> std::result::Result<(File, u64), String> {
     let mut options = File::options();
     // Without waiting for the other end of a pipe.
     options.read(true).custom_flags(libc::O_NONBLOCK);
-    let mut file = options.open(path).map_err(fail)?;
-    let metadata = file.metadata().map_err(fail)?;
+    let file = options.open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err("could not be read: it is no plain file".to_owned());
     }
+    Ok((file, metadata.len()))
+}
+
+/// The names of the columns of the checkpoint in a file; nothing if it holds none.
+pub(crate) fn columns(path: &Path) -> std::result::Result<Option<Vec<[u64; NAME_WORDS]>>, String> {
+    const MOST_WORDS: usize = HEAD_WORDS + 2 + MAX_COLUMNS * NAME_WORDS;
+    let mut bytes = Vec::new();
+    open(path)?
+        .0
+        .take(8 * MOST_WORDS as u64)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let words = words_of(&bytes);
+    if words.first() != Some(&MAGIC) {
+        return Ok(None);
+    }
+    check_head(&words)?;
+    let mut words = Words(&words[HEAD_WORDS + 1..]);
+    words.columns().map(Some)
+}
+
+/// The content of a file; not of one that is too large for a session of this shape.
+pub(crate) fn read(path: &Path, shape: &Shape) -> std::result::Result<Vec<u8>, String> {
+    let (mut file, length) = open(path)?;
     let most = most_bytes(shape);
     let mut bytes = Vec::new();
-    if metadata.len() <= most {
-        file.take(most).read_to_end(&mut bytes).map_err(fail)?;
+    if length <= most {
+        file.take(most)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
         return Ok(bytes);
     }
     let mut head = [0; (HEAD_WORDS + 1) * 8];
-    file.read_exact(&mut head).map_err(fail)?;
+    file.read_exact(&mut head).map_err(unreadable)?;
     let words = words_of(&head);
     check_head(&words)?;
     Err(format!(
         "the file has {} bytes, from a session with a capacity of {}; one that fits a capacity \
          of {} and {} labels has at most {most}",
-        metadata.len(),
-        words[HEAD_WORDS],
-        shape.capacity,
-        shape.max_labels
+        length, words[HEAD_WORDS], shape.capacity, shape.max_labels
     ))
 }
 
@@ -262,6 +282,15 @@ impl Words<'_> {
             .ok_or("the file ends too early")?;
         self.0 = rest;
         Ok(*head)
+    }
+
+    /// The names of columns.
+    fn columns(&mut self) -> std::result::Result<Vec<[u64; NAME_WORDS]>, String> {
+        let columns = self.count("number of columns", NAME_WORDS)?;
+        if columns > MAX_COLUMNS {
+            return Err(format!("{columns} columns; the limit is {MAX_COLUMNS}"));
+        }
+        (0..columns).map(|_| self.array()).collect()
     }
 
     fn one(&mut self) -> std::result::Result<u64, String> {

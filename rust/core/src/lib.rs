@@ -59,6 +59,7 @@ mod unique;
 pub mod verify;
 pub mod words;
 
+pub use checkpoint::checkpoint_columns;
 pub use error::{Error, Result};
 pub use interrupt::set_interrupt_check;
 pub use limits::Limits;

@@ -3,6 +3,7 @@
 
 mod arrays;
 mod calls;
+mod checkpoints;
 mod ended;
 mod errors;
 mod exchange;
@@ -27,6 +28,8 @@ use pyo3::prelude::*;
 mod _core {
     use super::*;
 
+    #[pymodule_export]
+    use checkpoints::checkpoint_columns;
     #[pymodule_export]
     use exchange::Exchange;
     #[pymodule_export]
