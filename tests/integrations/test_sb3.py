@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+import sys
 
 import pytest
 
@@ -17,7 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv  # noqa:
 
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig  # noqa: E402
 from curricle.integrations.sb3 import CurriculumCallback  # noqa: E402
-from example_runs import ROOT, run_example, run_python  # noqa: E402
+from example_runs import run_example, run_python  # noqa: E402
 
 # Longer than a terminal's column of names, and alike up to there.
 LONG = "a label that a terminal cuts to 36 characters: "
@@ -160,11 +161,11 @@ def saved(folder):
 
 
 def test_the_example_goes_on_where_it_ended(tmp_path):
-    run_example(tmp_path, 1024)
+    run_example("sb3_ppo.py", "--steps", 1024, "--folder", tmp_path)
     first, steps = saved(tmp_path)
     assert first == len(load_results(str(tmp_path))) > 4
     assert steps == 1024
-    run_example(tmp_path, 1024)
+    run_example("sb3_ppo.py", "--steps", 1024, "--folder", tmp_path)
     second, steps = saved(tmp_path)
     assert second == len(load_results(str(tmp_path))) > first
     assert steps == 2048
@@ -178,12 +179,12 @@ def test_a_checkpoint_brings_back_the_distribution(curriculum, tmp_path):
     envs.close()
     ids, chances = curriculum.probabilities()
     code = (
-        "import sys; from curricle import *; from tests.integrations.test_sb3 import TASKS\n"
+        "import sys; from curricle import *; from test_sb3 import TASKS\n"
         "c = Curriculum(TASKS, NoiseAwareConfig(score_range=(0.0, 500.0)), seed=3)\n"
         "c.load(sys.argv[1]); ids, p = c.probabilities()\n"
         "print(*ids); print(*p); c.close()"
     )
-    out = run_python("-c", code, tmp_path / "curriculum.ckpt", folder=ROOT)
+    out = run_python("-c", code, tmp_path / "curriculum.ckpt", importable=sys.path)
     again_ids, again_chances = (line.split() for line in out.splitlines())
     assert dict(zip(map(int, again_ids), map(float, again_chances), strict=True)) == dict(
         zip(ids.tolist(), chances.tolist(), strict=True)
