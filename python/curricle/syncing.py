@@ -27,6 +27,8 @@ class Synced:
         heard_bytes: bytes that it heard from all together.
         joined: ranks that had not the state of the last sync and were given it.
         parted: ranks among them that had synced with others meanwhile, which is lost.
+        doubtful: ranks among them that left an earlier sync before its end, while nobody who ended
+            it lives on: their last episodes are taken for counted.
     """
 
     number: int
@@ -39,6 +41,7 @@ class Synced:
     heard_bytes: int
     joined: list[int]
     parted: list[int]
+    doubtful: list[int]
 
 
 def exchange(exchange: Exchange, session: Session, all_gather: AllGather) -> Synced:
@@ -52,6 +55,14 @@ def exchange(exchange: Exchange, session: Session, all_gather: AllGather) -> Syn
             f"rank {rank} had synced with other nodes since it left these: what it has of those "
             f"syncs is not in sync {synced.number} and is lost; let one group of nodes go on at a "
             "time",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    for rank in synced.doubtful:
+        warnings.warn(
+            f"rank {rank} did not see the end of a sync, and no process that did is left to say "
+            "whether its episodes were in it: they are taken for counted. They are lost if the "
+            "others had gone on without it",
             RuntimeWarning,
             stacklevel=4,
         )

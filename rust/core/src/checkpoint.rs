@@ -12,7 +12,7 @@ use crate::atomic_file;
 use crate::checkpoint_format::{self, Label, NAME_WORDS, Saved, read};
 use crate::commit::{Change, Old, StripeGuard};
 use crate::error::{Error, Result};
-use crate::journal::Note;
+use crate::journal::{Adopting, Note};
 use crate::labels::OTHER;
 use crate::layout::MAX_PATH_BYTES;
 use crate::limits::check_limits;
@@ -234,7 +234,7 @@ impl Table {
             score_range: [header.score_range[0].get(), header.score_range[1].get()],
             late_reports: header.counters.late_reports.get(),
             samples_without_label: of_labels[0].1,
-            sync: self.journal().map_or(0, |journal| journal.number.get()),
+            sync: self.journal().map_or(0, |journal| journal.number()),
             retired,
             labels: labels
                 .into_iter()
@@ -370,7 +370,7 @@ impl StructureGuard<'_> {
             table.link(data.task_id, slot);
         }
         if let Some(journal) = table.journal() {
-            journal.number.set(saved.sync);
+            journal.stand(saved.sync, Adopting::Not);
         }
         let header = table.header();
         header.seed.set(saved.seed);

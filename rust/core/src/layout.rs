@@ -22,7 +22,7 @@ use crate::tally::COPY_WORDS;
 use crate::words::Word;
 
 /// Version of everything in this file; sessions carry it.
-pub const LAYOUT_VERSION: u64 = 7;
+pub const LAYOUT_VERSION: u64 = 8;
 /// Most tasks that a session can hold.
 pub const MAX_CAPACITY: usize = 1 << 26;
 /// Most episodes that may lie between two syncs.

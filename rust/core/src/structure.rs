@@ -79,10 +79,10 @@ impl Table {
         // Not only after a death: a recovery that timed out on a stripe leaves its plan as well.
         guard.recover()?;
         if let Some(journal) = self.journal()
-            && journal.adopting.get() == Adopting::NOW
+            && journal.adopting() == Adopting::Now
         {
             // Whoever was at it is gone.
-            journal.adopting.publish(Adopting::TORN);
+            journal.stand(journal.number(), Adopting::Torn);
         }
         Ok(guard)
     }

@@ -80,6 +80,7 @@ impl Exchange {
         facts.set_item("heard_bytes", synced.heard)?;
         facts.set_item("joined", synced.joined)?;
         facts.set_item("parted", synced.parted)?;
+        facts.set_item("doubtful", synced.doubtful)?;
         Ok(facts)
     }
 }

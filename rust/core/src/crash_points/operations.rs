@@ -192,25 +192,25 @@ fn update_twice(memory: &Memory) {
 
 fn offer(memory: &Memory) {
     let structure = memory.session.table().lock_structure().unwrap();
-    structure.offer().unwrap();
+    structure.offer(0, &Default::default()).unwrap();
 }
 
-/// An offer of which it is known that it was taken.
+/// An offer for a sync whose state the session has.
 fn settle(memory: &Memory) {
     let structure = memory.session.table().lock_structure().unwrap();
-    let uid = memory.session.table().journal().unwrap().uid.get();
-    let offer = structure.offer().unwrap();
-    let taken = [(uid, offer.number)].into();
-    structure.settle_offer(&taken).unwrap();
+    structure.offer(0, &Default::default()).unwrap();
+    let journal = memory.session.table().journal().unwrap();
+    journal.stand(1, Adopting::Not);
+    structure.settle_offer().unwrap();
 }
 
 /// What a sync brings is not written down, also where somebody else has to finish it.
 fn remove_by_sync(memory: &Memory) {
     let structure = memory.session.table().lock_structure().unwrap();
-    let adopting = &memory.session.table().journal().unwrap().adopting;
-    adopting.publish(Adopting::NOW);
+    let journal = memory.session.table().journal().unwrap();
+    journal.stand(journal.number(), Adopting::Now);
     assert!(structure.remove(1, false).unwrap());
-    adopting.publish(Adopting::NOT);
+    journal.stand(journal.number(), Adopting::Not);
 }
 
 pub const OPERATIONS: &[Operation] = &[

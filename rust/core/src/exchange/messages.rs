@@ -8,8 +8,8 @@ use super::wire::{Reader, Writer, garbled};
 use crate::error::{Error, Result};
 use crate::session::Session;
 
-/// "CURRSYN1".
-const MAGIC: u64 = u64::from_le_bytes(*b"CURRSYN1");
+/// "CURRSYN2".
+const MAGIC: u64 = u64::from_le_bytes(*b"CURRSYN2");
 
 const HAS_STATE: u64 = 1;
 const TORN: u64 = 2;
@@ -30,8 +30,9 @@ pub(crate) struct Opening {
     pub(crate) torn: bool,
     /// The last offer of which the node knows that it was taken.
     pub(crate) settled: u64,
-    /// The last offer that it made.
+    /// The last offer that it made, and the sync that it was for.
     pub(crate) offered: u64,
+    pub(crate) offered_for: u64,
 }
 
 impl Opening {
@@ -48,6 +49,7 @@ impl Opening {
             flags,
             self.settled,
             self.offered,
+            self.offered_for,
         ] {
             to.word(word);
         }
@@ -69,6 +71,7 @@ impl Opening {
             torn: flags & TORN != 0,
             settled: from.word()?,
             offered: from.word()?,
+            offered_for: from.word()?,
         })
     }
 }

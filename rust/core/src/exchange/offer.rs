@@ -4,7 +4,7 @@
 use super::messages::{Included, Offer, State};
 use super::steps::Steps;
 use crate::error::Result;
-use crate::journal::JournalHeader;
+use crate::journal::{Adopting, JournalHeader};
 use crate::structure::StructureGuard;
 use crate::table::Table;
 
@@ -24,13 +24,24 @@ impl Table {
 }
 
 impl StructureGuard<'_> {
-    /// The offer whose fate is not known, or a new one.
+    /// What to offer for the sync after the one of a number, in whose state other offers are: the
+    /// open offer if there is one, else a new one.
     ///
     /// # Errors
     /// `LockTimeout`.
-    pub(crate) fn offer(&self) -> Result<Offer> {
+    pub(crate) fn offer(&self, number: u64, included: &Included) -> Result<Offer> {
         let table = self.table;
         let journal = table.journal_or_refuse()?;
+        let taken = included.get(&journal.uid.get()).copied().unwrap_or(0);
+        if journal.has_open_offer() && taken >= journal.offered.get() {
+            // It has to stay until this session has that state as well; what came after it waits.
+            return Ok(Offer {
+                number: taken,
+                steps: Steps::of(table, &[]),
+            });
+        }
+        // Before the offer: one that is not made is for nothing.
+        journal.offered_for.publish(number + 1);
         if !journal.has_open_offer() {
             for stripe in 0..table.layout.stripes {
                 let _guard = table.lock_stripe(stripe)?;
@@ -64,6 +75,7 @@ impl StructureGuard<'_> {
             words.mark.publish(words.length.get());
         }
         let offer = journal.offered.get() + 1;
+        journal.offered_for.publish(number + 1);
         journal.offered.publish(offer);
         let saved = table.copy_stripes(NO_STREAM, Some(&guards))?;
         drop(guards);
@@ -75,20 +87,21 @@ impl StructureGuard<'_> {
         Ok(state.to_bytes())
     }
 
-    /// Lets go of an offer, where it is among those that were taken.
+    /// Lets go of the open offer if the session has the state of the sync that it was for: only
+    /// then is what was offered in a table that others may be given.
     ///
     /// # Errors
     /// `LockTimeout`.
-    pub(crate) fn settle_offer(&self, included: &Included) -> Result<()> {
+    pub(crate) fn settle_offer(&self) -> Result<()> {
         let table = self.table;
         let journal = table.journal_or_refuse()?;
-        let taken = included.get(&journal.uid.get()).copied().unwrap_or(0);
-        let offered = journal.offered.get();
-        if journal.has_open_offer() && taken >= offered {
+        let reached =
+            journal.adopting() == Adopting::Not && journal.offered_for.get() <= journal.number();
+        if journal.has_open_offer() && reached {
             for stripe in 0..table.layout.stripes {
                 table.lock_stripe(stripe)?.settle_entries();
             }
-            journal.settled.publish(offered);
+            journal.settled.publish(journal.offered.get());
         }
         Ok(())
     }

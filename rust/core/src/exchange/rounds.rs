@@ -39,6 +39,8 @@ pub struct Synced {
     pub joined: Vec<usize>,
     /// Nodes that had synced with others meanwhile: what they synced there is not in the state.
     pub parted: Vec<usize>,
+    /// Nodes whose last offer is taken for one that is in the state, which nobody can know.
+    pub doubtful: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -71,19 +73,25 @@ pub struct Exchange {
     synced: Synced,
 }
 
-/// What is known to be in the state of a node that has lost its list: what a node has seen taken,
-/// and what it offered for a sync that the provider took part in and it did not finish. Whether
-/// that one was taken cannot be known any more; nothing is ever counted twice.
-fn add_known(included: &mut Included, openings: &[Opening], provider: usize) {
+/// What is in the state of a node that has lost its list: what other nodes have seen taken, and
+/// what they offered for a sync up to that state. Returns the ranks of which that is not certain:
+/// whoever did not finish the sync may have been left out of it. Nothing is counted twice.
+fn add_known(included: &mut Included, openings: &[Opening], provider: usize) -> Vec<usize> {
     let newest = openings[provider].number;
-    for opening in openings {
-        let known = if opening.number < newest {
+    let mut doubtful = Vec::new();
+    for (rank, opening) in openings.iter().enumerate() {
+        let is_past = opening.offered_for <= newest;
+        let known = if is_past {
             opening.offered
         } else {
             opening.settled
         };
         included.entry(opening.uid).or_insert(known);
+        if is_past && opening.settled < opening.offered && opening.number < opening.offered_for {
+            doubtful.push(rank);
+        }
     }
+    doubtful
 }
 
 /// Lets the streams of draws that come from now on be others than those of any other rank.
@@ -115,11 +123,12 @@ impl Exchange {
         let structure = session_lock(live)?;
         let table = live.table();
         let journal = table.journal_or_refuse()?;
-        let torn = journal.adopting.get() != Adopting::NOT;
+        let torn = journal.adopting() != Adopting::Not;
+        structure.settle_offer()?;
         // Another process of the node may have synced, or the session was loaded.
         self.mirror = self.mirror.take().filter(|mirror| {
             let same = mirror.uid == journal.uid.get();
-            same && (mirror.number == journal.number.get() || torn)
+            same && (mirror.number == journal.number() || torn)
         });
         self.whole |= torn;
         let opening = Opening {
@@ -127,19 +136,20 @@ impl Exchange {
             uid: journal.uid.get(),
             number: match &self.mirror {
                 Some(mirror) => mirror.number,
-                None => journal.number.get(),
+                None => journal.number(),
             },
             digest: self.mirror.as_ref().map_or(0, Mirror::digest),
             has_state: self.mirror.is_some(),
             torn,
             settled: journal.settled.get(),
             offered: journal.offered.get(),
+            offered_for: journal.offered_for.get(),
         };
         let mut message = Writer::default();
         opening.write(&mut message);
         if let Some(mirror) = &self.mirror {
-            structure.settle_offer(&mirror.included)?;
-            structure.offer()?.write(&mut message);
+            let offer = structure.offer(mirror.number, &mirror.included)?;
+            offer.write(&mut message);
         }
         self.phase = Phase::Opening {
             told: self.mirror.is_some(),
@@ -284,7 +294,7 @@ impl Exchange {
             .ok_or_else(|| garbled("it is missing"))?;
         let mut included = State::read(state)?.included;
         if !openings[provider].has_state {
-            add_known(&mut included, &openings, provider);
+            self.synced.doubtful = add_known(&mut included, &openings, provider);
         }
         let parted = openings.iter().enumerate().filter(|(_, opening)| {
             opening.settled > included.get(&opening.uid).copied().unwrap_or(0)
@@ -300,10 +310,9 @@ impl Exchange {
             self.whole |= self.synced.rank != provider;
         }
         let structure = session_lock(live)?;
-        structure.settle_offer(&included)?;
         let mut message = Writer::default();
         if let Some(mirror) = self.mirror.as_ref().filter(|_| !told) {
-            let mut offer = structure.offer()?;
+            let mut offer = structure.offer(mirror.number, &included)?;
             offer.steps.without_known(mirror.table());
             offer.write(&mut message);
         }

@@ -1,7 +1,7 @@
 //! What the journal of a session that was found in a file must hold before anybody follows its
 //! words.
 
-use super::{Adopting, CHUNK_ENTRIES, chunk_of, place};
+use super::{CHUNK_ENTRIES, chunk_of, place};
 use crate::table::Table;
 use crate::words::Word;
 
@@ -11,7 +11,7 @@ impl Table {
         let Some(journal) = self.journal().filter(|_| !self.is_loading()) else {
             return Ok(());
         };
-        if journal.adopting.get() > Adopting::NOW || journal.settled.get() > journal.offered.get() {
+        if journal.settled.get() > journal.offered.get() {
             return Err("the words of the journal".to_owned());
         }
         for stripe in 0..self.layout.stripes {

@@ -34,12 +34,12 @@ const KIND_BITS: u32 = 8;
 pub struct JournalHeader {
     /// Names this journal among those of other machines; another one after a load.
     pub(crate) uid: Word,
-    /// Number of the sync whose state the session has.
-    pub(crate) number: Word,
-    /// Whether the session is being brought to the state of a sync: see [`Adopting`].
-    pub(crate) adopting: Word,
-    /// Number of the last offer, and of the last one of which it is known where it went.
+    /// Number of the sync whose state the session has, and whether it is being brought to the
+    /// next one: in one word, because a death between two would leave a lie.
+    standing: Word,
+    /// Number of the last offer, the sync that it is for, and the last offer that was taken.
     pub(crate) offered: Word,
+    pub(crate) offered_for: Word,
     pub(crate) settled: Word,
     /// Number of the last change of the set of tasks.
     order: Word,
@@ -72,17 +72,19 @@ unsafe impl Shared for JournalHeader {}
 // SAFETY: words only.
 unsafe impl Shared for JournalStripe {}
 
-/// States of [`JournalHeader::adopting`].
-pub(crate) struct Adopting;
-
-impl Adopting {
+/// Whether a session is being brought to the state of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adopting {
     /// The session has the state of a sync, and its own episodes since.
-    pub(crate) const NOT: u64 = 0;
+    Not,
     /// It has it in parts: some process died over it.
-    pub(crate) const TORN: u64 = 1;
+    Torn,
     /// The holder of the structure lock is at it.
-    pub(crate) const NOW: u64 = 2;
+    Now,
 }
+
+/// Bits of [`JournalHeader::standing`] that say so.
+const ADOPTING_BITS: u32 = 2;
 
 /// What a commit writes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +160,27 @@ impl JournalHeader {
         self.uid.set(unique());
     }
 
-    /// Whether an offer was made whose fate is not known.
+    /// Number of the sync whose state the session has.
+    pub(crate) fn number(&self) -> u64 {
+        self.standing.get() >> ADOPTING_BITS
+    }
+
+    /// Whether the session is on its way to the next one.
+    pub(crate) fn adopting(&self) -> Adopting {
+        match self.standing.get() & ((1 << ADOPTING_BITS) - 1) {
+            0 => Adopting::Not,
+            2 => Adopting::Now,
+            _ => Adopting::Torn,
+        }
+    }
+
+    /// Under the structure lock, as all that says where a session stands.
+    pub(crate) fn stand(&self, number: u64, adopting: Adopting) {
+        self.standing
+            .publish(number << ADOPTING_BITS | adopting as u64);
+    }
+
+    /// Whether an offer was made of which the session does not know that it was taken.
     pub(crate) fn has_open_offer(&self) -> bool {
         self.offered.get() != self.settled.get()
     }
@@ -365,7 +387,7 @@ impl StructureGuard<'_> {
     /// What a change of the set of tasks writes down: nothing while a sync brings it.
     pub(crate) fn noted(&self, note: Note) -> Note {
         match self.table.journal() {
-            Some(journal) if journal.adopting.get() != Adopting::NOW => note,
+            Some(journal) if journal.adopting() != Adopting::Now => note,
             _ => Note::Nothing,
         }
     }
@@ -383,10 +405,10 @@ impl StructureGuard<'_> {
     pub(crate) fn begin_journal(&self) {
         if let Some(journal) = self.table.journal() {
             journal.uid.add(1);
-            journal.number.set(0);
             journal.offered.set(0);
+            journal.offered_for.set(0);
             journal.settled.set(0);
-            journal.adopting.set(Adopting::NOT);
+            journal.stand(0, Adopting::Not);
         }
     }
 }

@@ -40,20 +40,18 @@ impl StructureGuard<'_> {
     pub(crate) fn adopt(&self, mirror: &mut Mirror, whole: bool) -> Result<()> {
         let live = self.table;
         let journal = live.journal_or_refuse()?;
-        journal.adopting.publish(Adopting::NOW);
+        journal.stand(journal.number(), Adopting::Now);
         let done = self.adopt_records(mirror, whole);
         if done.is_err() {
-            journal.adopting.publish(Adopting::TORN);
+            journal.stand(journal.number(), Adopting::Torn);
             return done;
         }
         let late = mirror.take_late();
         live.header().counters.late_reports.add(late);
-        self.settle_offer(&mirror.included)?;
-        journal.number.publish(mirror.number);
-        journal.adopting.publish(Adopting::NOT);
+        journal.stand(mirror.number, Adopting::Not);
         mirror.changed.clear();
         mirror.structural = false;
-        Ok(())
+        self.settle_offer()
     }
 
     fn adopt_records(&self, mirror: &Mirror, whole: bool) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Nodes in one process.
 
 mod comings;
+mod deaths;
 mod refusals;
 
 use super::{Exchange, Synced};
