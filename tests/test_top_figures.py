@@ -59,7 +59,7 @@ def test_a_label_that_is_folded_takes_its_past_along():
     history.add(made(1.0, {"b": label(3), "other": label(151)}))
     assert history.labels == ["b", "other"]
     np.testing.assert_allclose(history.shares(), [0.75, 0.25])
-    np.testing.assert_allclose(history.share_trail(1, 9), [0.25])
+    np.testing.assert_allclose(history.share_trails(np.array([1]), 9), [[0.25]])
 
 
 def test_a_checkpoint_of_less_begins_anew():
@@ -78,7 +78,7 @@ def test_the_trail_reaches_back_to_the_first_look_in_bounded_memory():
         a, b = min(second, 500), max(0, second - 500)
         history.add(made(float(second), {"a": label(a), "b": label(b)}))
     assert len(history._trail) <= MOST_POINTS
-    trail = history.share_trail(0, 10)
+    (trail,) = history.share_trails(np.array([0]), 10)
     assert len(trail) == 10
     np.testing.assert_allclose(trail[:4], 1.0)
     np.testing.assert_allclose(trail[-4:], 0.0)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from math import inf
-from typing import ClassVar, ParamSpec, TypeVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import App, ComposeResult
@@ -17,29 +16,20 @@ from textual.widgets import ContentSwitcher, Footer, Input, Static
 from curricle._core import Session
 from curricle.errors import SessionError
 from curricle.looking import look_into
+from curricle.top.budget import MOST_WORK, Budget
 from curricle.top.detail import Task, Tasks, read_task, read_tasks
 from curricle.top.heading import LINES, heading
 from curricle.top.histogram import both
 from curricle.top.history import History
+from curricle.top.lines import Lines
 from curricle.top.look import Look, look_at
 from curricle.top.table import Table
-from curricle.top.text import clock, fit
-from curricle.top.views import (
-    HELP,
-    acts_text,
-    label_columns,
-    label_name,
-    task_columns,
-    task_text,
-)
+from curricle.top.text import clock, label_name
+from curricle.top.views import HELP, acts_text, label_columns, task_columns, task_text
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 _INTERVALS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 # Seconds between two readings of all tasks, at least.
 _DETAIL_SECONDS = 3.0
-# Looking takes at most this share of a processor, however large the session is.
-_MOST_WORK = 0.05
 _WIDE = 120
 
 
@@ -53,8 +43,8 @@ class Top(App[None]):
 
     ENABLE_COMMAND_PALETTE = False
     CSS = f"""
-    #heading {{ height: {LINES}; text-wrap: nowrap; text-overflow: ellipsis; }}
-    #title {{ height: 1; text-style: bold; background: $panel; text-wrap: nowrap; }}
+    #heading {{ height: {LINES}; }}
+    #title {{ height: 1; text-style: bold; background: $panel; }}
     #body {{ height: 1fr; }}
     #views {{ width: 1fr; }}
     #histograms {{ display: none; width: 1fr; height: 1fr; }}
@@ -94,12 +84,14 @@ class Top(App[None]):
         self._all_tasks: Tasks | None = None
         self._record: Task | None = None
         self._detail_due = 0.0
+        self._detail_wait = _DETAIL_SECONDS
         self._seen_live = False
+        self._budget = Budget()
 
     def compose(self) -> ComposeResult:
         """The heading, a line that says what is below it, the views, the keys."""
-        yield Static(id="heading", markup=False)
-        yield Static(id="title", markup=False)
+        yield Lines(id="heading")
+        yield Lines(id="title")
         with Horizontal(id="body"):
             with ContentSwitcher(id="views", initial="labels"):
                 yield Table("share", id="labels")
@@ -107,8 +99,11 @@ class Top(App[None]):
                 for name in ("task", "acts", "help"):
                     with VerticalScroll(id=name):
                         yield Static(id=f"{name}-text", markup=False)
-            yield Static(id="histograms", markup=False)
-        yield Input(id="filter", placeholder="a part of a label, or the id of a task", compact=True)
+            yield Lines(id="histograms")
+        box = Input(id="filter", placeholder="a part of a label, or the id of a task", compact=True)
+        # It would be painted twice a second.
+        box.cursor_blink = False
+        yield box
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
@@ -116,7 +111,7 @@ class Top(App[None]):
         self.query_one("#help-text", Static).update(HELP)
         self.query_one("#labels").focus()
         self._on_width(self.size.width)
-        self._soon(0.0)
+        self.run_worker(self._look_and_go_on())
 
     def on_unmount(self) -> None:
         """Lets the session go."""
@@ -131,47 +126,58 @@ class Top(App[None]):
 
     # Looking.
 
-    def _soon(self, seconds: float) -> None:
-        self.set_timer(max(seconds, 0.001), self._start_look)
-
-    def _start_look(self) -> None:
-        self.run_worker(self._look_and_go_on(), group="looks")
+    async def _look_in_time(self) -> None:
+        if self._reading:
+            # What that takes is known when it is done.
+            self.set_timer(self.interval, self._look_in_time)
+            return
+        # Waiting costs something as well: it would be waited for without an end.
+        self._budget.stop_counting()
+        rest = self._budget.rest(self.interval)
+        if rest > 0.0:
+            self.set_timer(rest, self._look_and_go_on)
+        else:
+            await self._look_and_go_on()
 
     async def _look_and_go_on(self) -> None:
-        began = time.monotonic()
-        work = 0.0 if self.paused else await self.look()
-        passed = time.monotonic() - began
-        self._soon(max(self.interval - passed, work * (1 / _MOST_WORK - 1)))
+        self._budget.begin()
+        if self.shown is None:
+            # It comes with what is done once, at the start.
+            self._budget.stop_counting()
+        if not self.paused:
+            await self.look()
+        self.set_timer(max(0.001, self._budget.rest(self.interval)), self._look_in_time)
 
-    async def look(self) -> float:
-        """Looks at the session once, in a thread, and shows what is new.
+    async def on_event(self, event: events.Event) -> None:
+        """Answers keys and the mouse at once: what that takes delays no look."""
+        if isinstance(event, events.InputEvent | events.Resize) and not self._reading:
+            self._budget.stop_counting()
+        await super().on_event(event)
 
-        Returns:
-            Seconds of processor time that it took.
-        """
+    async def look(self) -> None:
+        """Looks at the session once, in a thread, and shows what is new."""
         session = self._session
         if self.ended_at is None:
-            look, work = await asyncio.to_thread(_worked, look_at, session)
+            look = await asyncio.to_thread(look_at, session, self.shown)
             if session is not self._session:
-                return work
-            began = time.thread_time()
+                return
             self.history.add(look)
             self.shown = look
             self._seen_live |= look.live
             if not look.live:
                 self.ended_at = look.time
-        else:
-            work, began = 0.0, time.thread_time()
-            if self._successor is None:
-                found, work = await asyncio.to_thread(_worked, self._new_session)
-                self._successor = found
+        elif self._successor is None:
+            self._successor = await asyncio.to_thread(self._new_session)
         if self._wants_detail() and time.monotonic() >= self._detail_due:
             self._closer_now()
         self._show()
-        return work + time.thread_time() - began
 
     def _wants_detail(self) -> bool:
         return self.view in ("tasks", "task") or self.histograms_open
+
+    @property
+    def _reading(self) -> bool:
+        return self._detail_due == inf
 
     @property
     def histograms_open(self) -> bool:
@@ -181,16 +187,16 @@ class Top(App[None]):
     async def look_closer(self) -> None:
         """Reads all tasks, or one, as the view needs it, in a thread, and shows them."""
         session, task_id = self._session, self._task_id
-        work = 0.0
+        apart, work = self._budget.apart, 0.0
         if self.view == "task":
-            self._record, took = await asyncio.to_thread(_worked, read_task, session, task_id)
+            self._record, took = await asyncio.to_thread(apart, read_task, session, task_id)
             work += took
         if self.view == "tasks" or self.histograms_open:
-            self._all_tasks, took = await asyncio.to_thread(_worked, read_tasks, session)
+            self._all_tasks, took = await asyncio.to_thread(apart, read_tasks, session)
             work += took
-        wait = max(_DETAIL_SECONDS, work * (1 / _MOST_WORK - 1))
-        self._detail_due = time.monotonic() + wait
-        self._show()
+        work += apart(self._show_closer)[1]
+        self._detail_wait = max(_DETAIL_SECONDS, work / MOST_WORK)
+        self._detail_due = time.monotonic() + self._detail_wait
 
     def _new_session(self) -> Session | None:
         """A live session of the name other than the one that is shown."""
@@ -206,23 +212,42 @@ class Top(App[None]):
     # Showing.
 
     def _show(self) -> None:
+        """Shows the last look."""
         look = self.shown
         if look is None or not self.is_running:
             return
         created_at = self._session.created_at
-        lines = heading(self._called, created_at, look, self.history, self._state())
-        self.query_one("#heading", Static).update(lines)
-        self.query_one("#labels", Table).show(label_columns(self.history), self.history.labels)
-        self.query_one("#acts-text", Static).update(acts_text(look))
-        if self.view == "task":
-            text = task_text(self._task_id, self._record)
-            self.query_one("#task-text", Static).update(text)
-        if self._all_tasks is not None and self.view == "tasks":
-            fields = self._all_tasks.of(self._label)
+        text = heading(self._called, created_at, look, self.history, self._state())
+        self.query_one("#heading", Lines).say(text.split("\n"))
+        view = self.view
+        if view == "labels" and self.query_one("#views").display:
+            self.query_one("#labels", Table).show(label_columns(self.history), self.history.labels)
+        elif view == "acts":
+            self._say(view, acts_text(look))
+        self._show_title()
+
+    def _show_closer(self) -> None:
+        """Shows what was read of the tasks."""
+        if not self.is_running:
+            return
+        view, tasks = self.view, self._all_tasks
+        if view == "task":
+            self._say(view, task_text(self._task_id, self._record))
+        elif view == "tasks" and tasks is not None:
+            fields = tasks.of(self._label)
             self.query_one("#tasks", Table).show(task_columns(fields), fields["task_id"])
         if self.histograms_open:
             self._show_histograms()
         self._show_title()
+
+    def _show_all(self) -> None:
+        self._show()
+        self._show_closer()
+
+    def _say(self, view: str, text: str) -> None:
+        static = self.query_one(f"#{view}-text", Static)
+        if static.content != text:
+            static.update(text)
 
     def _state(self) -> str:
         if self.ended_at is None:
@@ -246,13 +271,19 @@ class Top(App[None]):
         if view == "tasks" and self._all_tasks is None:
             parts = [f"tasks of {label_name(self._label)}", "being read"]
         parts.append(f"every {self.interval:g} s")
-        text = " \N{MIDDLE DOT} ".join(parts)
-        self.query_one("#title", Static).update(fit(text, max(1, self.size.width)))
+        needed, slower = self._budget.needed, []
+        if needed > self.interval:
+            slower.append(f"now {needed:.1f} s")
+        if self._wants_detail() and self._detail_wait > _DETAIL_SECONDS:
+            slower.append(f"tasks {self._detail_wait:.0f} s")
+        if slower:
+            parts.append(f"{', '.join(slower)}: {MOST_WORK:.0%} of a core at most")
+        self.query_one("#title", Lines).say([" \N{MIDDLE DOT} ".join(parts)])
 
     def _show_histograms(self) -> None:
-        panel = self.query_one("#histograms", Static)
+        panel = self.query_one("#histograms", Lines)
         if self._all_tasks is None:
-            panel.update("histograms: tasks are being read")
+            panel.say(["histograms: tasks are being read"])
             return
         fields = self._all_tasks.fields
         tasks = len(fields["task_id"])
@@ -260,7 +291,8 @@ class Top(App[None]):
             (f"LP of {tasks:,} tasks", fields["lp_score"]),
             (f"probability of {tasks:,} tasks", fields["probability"]),
         ]
-        panel.update(both(titled, panel.content_size.width, panel.content_size.height))
+        text = both(titled, panel.size.width, panel.size.height)
+        panel.say(text.split("\n"))
 
     # What keys and the mouse do.
 
@@ -303,7 +335,7 @@ class Top(App[None]):
         self.query_one(f"#{view}").focus()
         self.refresh_bindings()
         self._closer_now()
-        self._show()
+        self._show_all()
 
     def _closer_now(self) -> None:
         """Reads what a view that was just opened needs, paused or not."""
@@ -334,7 +366,7 @@ class Top(App[None]):
         self.query_one(f"#{self.view}").focus()
         self.refresh_bindings()
         self._closer_now()
-        self.call_after_refresh(self._show)
+        self.call_after_refresh(self._show_all)
 
     def action_filter(self) -> None:
         """Asks what to filter by."""
@@ -395,16 +427,9 @@ class Top(App[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Uses the room there is."""
         self._on_width(event.size.width)
-        self.call_after_refresh(self._show)
+        self.call_after_refresh(self._show_all)
 
     def _on_width(self, width: int) -> None:
         body = self.query_one("#body")
         body.set_class(width >= _WIDE, "wide")
         body.set_class(width < _WIDE, "narrow")
-
-
-def _worked(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> tuple[_T, float]:
-    """What a call returns, and the seconds of processor time that it took."""
-    began = time.thread_time()
-    found = call(*args, **kwargs)
-    return found, time.thread_time() - began

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curricle.loggers.measures import OTHER
 from curricle.top.look import COUNTS, Look
+from curricle.top.text import label_name
 
 #: Seconds over which rates and shares are taken.
 WINDOW = 5.0
@@ -36,10 +39,12 @@ class History:
 
     Attributes:
         labels: of the rows of all arrays; ``None`` stands for the tasks that have no label.
+        names: the labels as they are shown.
     """
 
     def __init__(self) -> None:
         self.labels: list[str | None] = []
+        self.names: list[str] = []
         self._window: deque[_Point] = deque()
         self._trail: list[_Point] = []
         self._step = 0.0
@@ -105,8 +110,8 @@ class History:
         That is the window, or else the last part of the trail in which there were any, or else
         the time before the first look. Of a session without draws, shares of the episodes.
         """
-        for stretch in self._stretches():
-            drawn: _Array = np.maximum(stretch[:, self._drawn], 0.0)
+        for earlier, later in self._stretches():
+            drawn: _Array = np.maximum(_grown(earlier, later, np.s_[:, self._drawn]), 0.0)
             whole = float(drawn.sum())
             if whole > 0.0:
                 return drawn / whole
@@ -118,49 +123,52 @@ class History:
         Stretches are those of `shares`; NaN for a label without any episode.
         """
         means = np.full(len(self.labels), np.nan)
-        for stretch in self._stretches():
-            missing = np.isnan(means)
-            if not missing.any():
+        for earlier, later in self._stretches():
+            missing = np.flatnonzero(np.isnan(means))
+            if not len(missing):
                 break
-            means[missing] = _means(stretch)[missing]
+            means[missing] = _means(_grown(earlier, later, missing))
         return means
 
-    def share_trail(self, row: int, width: int) -> _Array:
-        """Shares of the draws of one label along the trail, shape (at most ``width``,)."""
+    def share_trails(self, rows: NDArray[np.intp], width: int) -> _Array:
+        """Shares of the draws of labels along the trail, shape (rows, at most ``width``)."""
         points = self._along(width + 1)
-        own = np.diff([point.counts[row, self._drawn] for point in points])
+        own = np.diff([point.counts[rows, self._drawn] for point in points], axis=0)
         name = COUNTS[self._drawn]
         whole = np.diff([point.totals[name] for point in points])
-        return _divided(own, whole)
+        return _divided(own, whole[:, np.newaxis]).T
 
-    def score_trail(self, row: int, width: int) -> _Array:
-        """Mean scores of one label along the trail, shape (at most ``width``,)."""
+    def score_trails(self, rows: NDArray[np.intp], width: int) -> _Array:
+        """Mean scores of labels along the trail, shape (rows, at most ``width``)."""
         points = self._along(width + 1)
-        counts = np.array([point.counts[row] for point in points]).reshape(-1, len(COUNTS))
-        return _means(np.diff(counts, axis=0))
+        return _means(np.diff([point.counts[rows] for point in points], axis=0)).T
 
-    def progress_trail(self, row: int, width: int) -> _Array:
-        """Mean learning progress of one label along the trail, shape (at most ``width``,)."""
-        return _progress(np.array([point.counts[row] for point in self._along(width)]))
+    def progress_trails(self, rows: NDArray[np.intp], width: int) -> _Array:
+        """Mean learning progress of labels along the trail, shape (rows, at most ``width``)."""
+        return _progress(np.array([point.counts[rows] for point in self._along(width)])).T
 
     @property
     def _drawn(self) -> int:
         return _DRAWS if self._window[-1].totals["scheduled"] else _EPISODES
 
-    def _stretches(self) -> list[_Array]:
-        points = [*self._trail, self._window[0], self._window[-1]]
-        points = sorted({id(point): point for point in points}.values(), key=lambda p: p.at)
-        latest = self._window[-1].counts - self._window[0].counts
-        older = [b.counts - a.counts for a, b in pairwise(points)]
-        return [latest, *reversed(older), points[0].counts]
+    def _stretches(self) -> Iterator[tuple[_Point | None, _Point]]:
+        """The ends of the stretches, the latest one first; the first of all has no beginning."""
+        first, last = self._window[0], self._window[-1]
+        yield first, last
+        points = {id(point): point for point in (*self._trail, first, last)}.values()
+        ordered = sorted(points, key=lambda point: point.at)
+        yield from reversed(list(pairwise(ordered)))
+        yield None, ordered[0]
 
     def _along(self, number: int) -> list[_Point]:
         """At most that many points, evenly along the trail, the last look included."""
-        points = list(self._trail)
+        points = self._trail
         if points[-1] is not self._window[-1]:
-            points.append(self._window[-1])
-        chosen = np.linspace(0, len(points) - 1, min(number, len(points))).round().astype(int)
-        return [points[at] for at in chosen]
+            points = [*points, self._window[-1]]
+        steps = min(number, len(points)) - 1
+        if steps < 1:
+            return points[:1]
+        return [points[round(at * (len(points) - 1) / steps)] for at in range(steps + 1)]
 
     def _realign(self, labels: list[str | None]) -> None:
         """Brings the rows of all points into the order of other labels; a new one had nothing."""
@@ -175,22 +183,29 @@ class History:
                 counts[labels.index(OTHER)] += point.counts[folded].sum(axis=0)
             point.counts = counts
         self.labels = labels
+        self.names = [label_name(label) for label in labels]
 
 
 def _went_back(before: dict[str, float], now: dict[str, float]) -> bool:
     return any(now[name] < before[name] for name in ("completions", "scheduled", "created"))
 
 
+def _grown(earlier: _Point | None, later: _Point, part: Any) -> _Array:
+    """How much a part of the counts grew between two points; of no point, from nothing."""
+    grown: _Array = later.counts[part]
+    return grown if earlier is None else grown - earlier.counts[part]
+
+
 def _means(counts: _Array) -> _Array:
-    return _divided(counts[:, _SCORES], counts[:, _EPISODES])
+    return _divided(counts[..., _SCORES], counts[..., _EPISODES])
 
 
 def _progress(counts: _Array) -> _Array:
-    return _divided(counts[:, _LP], counts[:, _TASKS])
+    return _divided(counts[..., _LP], counts[..., _TASKS])
 
 
 def _divided(sums: _Array, numbers: _Array) -> _Array:
     """Means; NaN of nothing."""
-    means = np.full(len(sums), np.nan)
+    means = np.full(sums.shape, np.nan)
     np.divide(sums, numbers, out=means, where=numbers > 0)
     return means

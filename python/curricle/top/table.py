@@ -1,4 +1,4 @@
-"""A table of any number of rows, of which only those that are seen are written."""
+"""A table of any number of rows, of which those that are seen are written, and painted once."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from curricle.top.lines import repaint
 from curricle.top.text import fit
 
 _GAP = 1
 _WIDEST_FIRST = 44
+_TITLES = Style(bold=True, underline=True)
+_CURSOR = Style(reverse=True)
 _DRAWN = Style(color="cyan")
 
 
@@ -31,7 +34,7 @@ class Column:
     Attributes:
         title: what stands above it.
         width: least width, in columns of the terminal.
-        write: the text of a row in a width.
+        write: the texts of rows in a width.
         values: what rows are sorted by; a column without is not sorted by.
         most: greatest width; what the first column does not need is shared out.
         table_width: width of the table from which the column is shown.
@@ -39,10 +42,18 @@ class Column:
 
     title: str
     width: int
-    write: Callable[[int, int], str]
+    write: Callable[[NDArray[np.intp], int], list[str]]
     values: Sequence[str] | NDArray[Any] | None = None
     most: int = 0
     table_width: int = 0
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line as it is seen: texts, every other one of them drawn, from the first that is not."""
+
+    texts: tuple[str, ...]
+    under_cursor: bool = False
 
 
 class Table(ScrollView, can_focus=True):
@@ -86,6 +97,8 @@ class Table(ScrollView, can_focus=True):
         self._cursor = 0
         self._chosen: Hashable = None
         self._moved = False
+        self._lines: list[_Line] = []
+        self._base = Style()
 
     @property
     def _room(self) -> int:
@@ -125,7 +138,7 @@ class Table(ScrollView, can_focus=True):
         self.virtual_size = Size(0, len(rows) + 1)
         if self._moved:
             self._keep_cursor_in_sight()
-        self.refresh()
+        self._write()
 
     def _matching(self) -> NDArray[np.intp]:
         if not self.filter or not self._columns:
@@ -149,41 +162,66 @@ class Table(ScrollView, can_focus=True):
         return int(hits[0]) if len(hits) else max(0, min(self._cursor, self.seen - 1))
 
     def _widths(self) -> list[tuple[Column, int]]:
-        shown = [column for column in self._columns if column.table_width <= self._room]
+        room = self._room
+        shown = [column for column in self._columns if column.table_width <= room]
         if not shown:
             return []
-        left = self._room - sum(column.width + _GAP for column in shown[1:])
+        left = room - sum(column.width + _GAP for column in shown[1:])
         growing = [column for column in shown[1:] if column.most > column.width]
         more = max(0, left - _WIDEST_FIRST) // len(growing) if growing else 0
         widths = [
-            min(column.most, column.width + more) if column in growing else column.width
+            min(column.most, column.width + more) if column.most > column.width else column.width
             for column in shown[1:]
         ]
-        first = self._room - sum(widths) - _GAP * len(widths)
+        first = room - sum(widths) - _GAP * len(widths)
         return list(zip(shown, [max(1, first), *widths], strict=True))
+
+    def _write(self) -> None:
+        """Writes the lines that are seen; has those painted that changed."""
+        if not self._room:
+            # It is not shown yet.
+            return
+        begin = self.scroll_offset.y
+        rows = self._order[begin : begin + max(0, self.size.height - 1)]
+        gap = " " * _GAP
+        titles: list[str] = []
+        # For each row, its texts so far: what is not drawn goes on in one.
+        written: list[list[str]] = [[""] for _ in rows]
+        for number, (column, width) in enumerate(self._widths()):
+            titles.append(self._title(column, width))
+            for texts, text in zip(written, column.write(rows, width), strict=True):
+                fitted = fit(text, width, right=number > 0)
+                texts[-1] += gap if number else ""
+                if column.values is None:
+                    texts += [fitted, ""]
+                else:
+                    texts[-1] += fitted
+        before = self._lines
+        self._lines = [_Line((gap.join(titles),))]
+        self._lines += [
+            _Line(tuple(texts), begin + at == self._cursor) for at, texts in enumerate(written)
+        ]
+        repaint(self, before, self._lines)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """All lines in the style of this moment."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """The titles, or a row."""
         width = self._room
-        base = self.rich_style
-        at = self.scroll_offset.y + y - 1
+        if y >= len(self._lines):
+            return Strip.blank(width, self._base)
+        line = self._lines[y]
+        style = self._base
         if y == 0:
-            titles = [self._title(column, size) for column, size in self._widths()]
-            style = base + Style(bold=True, underline=True)
-            return Strip([Segment(" ".join(titles), style)]).adjust_cell_length(width, style)
-        if not 0 <= at < self.seen:
-            return Strip.blank(width, base)
-        row = int(self._order[at])
-        style = base
-        if at == self._cursor and self.has_focus:
-            style = base + Style(reverse=True)
-        parts = []
-        for number, (column, size) in enumerate(self._widths()):
-            text = fit(column.write(row, size), size, right=number > 0)
-            # What is drawn would be another picture in reverse.
-            drawn = column.values is None
-            parts += [Segment(" " * _GAP, style)] if number else []
-            parts.append(Segment(text, base + _DRAWN if drawn else style))
+            style += _TITLES
+        elif line.under_cursor and self.has_focus:
+            style += _CURSOR
+        # What is drawn would be another picture in reverse.
+        styles = (style, self._base + _DRAWN)
+        parts = [Segment(text, styles[at % 2]) for at, text in enumerate(line.texts) if text]
         return Strip(parts).adjust_cell_length(width, style)
 
     def _title(self, column: Column, width: int) -> str:
@@ -199,7 +237,7 @@ class Table(ScrollView, can_focus=True):
         self._chosen = self._keys[self._order[self._cursor]]
         self._moved = True
         self._keep_cursor_in_sight()
-        self.refresh()
+        self._write()
 
     def _keep_cursor_in_sight(self) -> None:
         seen_rows = max(1, self.size.height - 1)
@@ -230,7 +268,7 @@ class Table(ScrollView, can_focus=True):
         """Back to the first row, whichever that will be."""
         self._cursor, self._moved = 0, False
         self.scroll_to(y=0, animate=False, force=True)
-        self.refresh()
+        self._write()
 
     def action_bottom(self) -> None:
         """To the last row."""
@@ -271,3 +309,16 @@ class Table(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Writes the rows for the new width."""
         self._arrange()
+
+    def on_show(self) -> None:
+        """Writes the rows that were not, while it was hidden."""
+        self._write()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Writes the rows that are seen now."""
+        super().watch_scroll_y(old_value, new_value)
+        self._write()
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Writes the rows for the width beside the scroll bar, which is known after the layout."""
+        self.call_after_refresh(self._write)

@@ -6,14 +6,23 @@ import math
 import time
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from rich.cells import cell_len, chop_cells
 
+from curricle.literal import literal
+
 # Not the full block, which would join with that of the line above.
-_BARS = "▁▂▃▄▅▆▇"
+_SIGNS = " ▁▂▃▄▅▆▇"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 NOTHING = "-"
+#: What tasks without a label stand under; no label can be it, as all rows have their own key.
+NO_LABEL = "(no label)"
+
+
+def label_name(label: str | None) -> str:
+    """A label as it is shown."""
+    return NO_LABEL if label is None else literal(label)
 
 
 def count(number: float) -> str:
@@ -78,18 +87,23 @@ def fit(text: str, width: int, right: bool = False) -> str:
 
 def sparkline(values: ArrayLike, from_zero: bool) -> str:
     """A sign for each value, between the least (or 0) and the greatest; a blank for NaN."""
-    numbers = np.asarray(values, dtype=np.float64)
-    known = numbers[~np.isnan(numbers)]
-    if not len(known):
-        return " " * len(numbers)
-    least, most = (min(0.0, known.min()) if from_zero else known.min()), known.max()
-    span = most - least
+    return sparklines(np.asarray(values, dtype=np.float64)[np.newaxis], from_zero)[0]
+
+
+def sparklines(rows: NDArray[np.float64], from_zero: bool) -> list[str]:
+    """A `sparkline` for each row, shape (rows, values)."""
+    known = ~np.isnan(rows)
+    least = np.where(known, rows, 0.0 if from_zero else np.inf)
+    least = least.min(axis=1, keepdims=True, initial=0.0 if from_zero else np.inf)
+    most = np.where(known, rows, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
+    grows = most > least
     # What does not change is in the middle, and a row of zeros at the bottom.
-    middle = 0.0 if from_zero and most == 0.0 else 0.5
-    levels = (numbers - least) / span if span > 0 else np.where(np.isnan(numbers), np.nan, middle)
-    return "".join(
-        " " if math.isnan(level) else _BARS[min(6, int(level * 7))] for level in levels.tolist()
-    )
+    levels = np.full(rows.shape, 0.5)
+    if from_zero:
+        levels[(most == 0.0)[:, 0]] = 0.0
+    np.divide(rows - least, most - least, out=levels, where=grows)
+    signs = np.where(known, 1.0 + np.minimum(6.0, 7.0 * levels), 0.0).astype(int)
+    return ["".join([_SIGNS[sign] for sign in row]) for row in signs.tolist()]
 
 
 def bar(share: float, width: int) -> str:

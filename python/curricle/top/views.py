@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,69 +15,67 @@ from curricle.top.heading import act_text, steering
 from curricle.top.history import MOST_POINTS, WINDOW, History
 from curricle.top.look import Look
 from curricle.top.table import Column
-from curricle.top.text import count, fit, measure, percent, sparkline
+from curricle.top.text import NOTHING, count, fit, label_name, measure, percent, sparklines
 
-#: What tasks without a label stand under; no label can be it, as all rows have their own key.
-NO_LABEL = "(no label)"
 _MOST_SPARK = 24
 _SPARK = 6
 
 
-def label_name(label: str | None) -> str:
-    """A label as it is shown."""
-    return NO_LABEL if label is None else literal(label)
-
-
 def label_columns(history: History) -> list[Column]:
     """The columns of the table of labels; rows are those of the history."""
-    names = [label_name(label) for label in history.labels]
-    tasks, episodes, evicted = history.tasks(), history.episodes(), history.evictions()
-    shares, scores, progress = history.shares(), history.mean_scores(), history.progress()
+    names = history.names
 
-    def trend(trail: Callable[[int, int], NDArray[np.float64]], from_zero: bool) -> Column:
-        def write(row: int, width: int) -> str:
-            return sparkline(trail(row, width), from_zero).rjust(width)
+    def trend(
+        trails: Callable[[NDArray[np.intp], int], NDArray[np.float64]], from_zero: bool
+    ) -> Column:
+        def write(rows: NDArray[np.intp], width: int) -> list[str]:
+            return [line.rjust(width) for line in sparklines(trails(rows, width), from_zero)]
 
         return Column("", _SPARK, write, most=_MOST_SPARK)
 
     return [
-        Column("label", 0, lambda row, _: names[row], names),
-        Column("tasks", 6, lambda row, _: count(tasks[row]), tasks, table_width=90),
-        Column("episodes", 8, lambda row, _: count(episodes[row]), episodes),
-        Column("share", 6, lambda row, _: percent(shares[row]), shares),
-        trend(history.share_trail, from_zero=True),
-        Column("score", 7, lambda row, _: measure(scores[row]), scores),
-        trend(history.score_trail, from_zero=False),
-        Column("LP", 7, lambda row, _: measure(progress[row]), progress),
-        trend(history.progress_trail, from_zero=True),
-        Column("evicted", 7, lambda row, _: count(evicted[row]), evicted, table_width=100),
+        Column("label", 0, lambda rows, _: [names[row] for row in rows.tolist()], names),
+        _figures("tasks", 6, history.tasks(), count, table_width=90),
+        _figures("episodes", 8, history.episodes(), count),
+        _figures("share", 6, history.shares(), percent),
+        trend(history.share_trails, from_zero=True),
+        _figures("score", 7, history.mean_scores(), measure),
+        trend(history.score_trails, from_zero=False),
+        _figures("LP", 7, history.progress(), measure),
+        trend(history.progress_trails, from_zero=True),
+        _figures("evicted", 7, history.evictions(), count, table_width=100),
     ]
 
 
 def task_columns(fields: dict[str, NDArray[Any]]) -> list[Column]:
     """The columns of the table of the tasks of one label."""
-
-    def column(title: str, width: int, name: str, form: str) -> Column:
-        values = fields[name]
-        writers = {"count": count, "measure": measure}
-        write = writers[form]
-        return Column(title, width, lambda row, _: write(float(values[row])), values)
-
-    ids, shares = fields["task_id"], fields["probability"]
     return [
-        Column("task", 0, lambda row, _: str(ids[row]), ids),
-        Column("probability", 12, lambda row, _: probability(float(shares[row])), shares),
-        column("LP", 8, "lp_score", "measure"),
-        column("episodes", 8, "completion_count", "count"),
-        column("score", 8, "reward_ema", "measure"),
-        column("last", 8, "last_score", "measure"),
-        column("weight", 8, "weight", "measure"),
+        _figures("task", 0, fields["task_id"], str),
+        _figures("probability", 12, fields["probability"], probability),
+        _figures("LP", 8, fields["lp_score"], measure),
+        _figures("episodes", 8, fields["completion_count"], count),
+        _figures("score", 8, fields["reward_ema"], measure),
+        _figures("last", 8, fields["last_score"], measure),
+        _figures("weight", 8, fields["weight"], measure),
     ]
+
+
+def _figures(
+    title: str,
+    width: int,
+    values: NDArray[Any],
+    form: Callable[[Any], str],
+    table_width: int = 0,
+) -> Column:
+    def write(rows: NDArray[np.intp], _: int) -> list[str]:
+        return [form(value) for value in values[rows].tolist()]
+
+    return Column(title, width, write, values, table_width=table_width)
 
 
 def probability(share: float) -> str:
     """A probability of one among many tasks."""
-    return "-" if np.isnan(share) else f"{share:.3g}"
+    return NOTHING if math.isnan(share) else f"{share:.3g}"
 
 
 def task_text(task_id: int, task: Task | None) -> str:
@@ -119,12 +118,11 @@ def plain_text(head: str, history: History) -> str:
             for at, (column, width) in enumerate(zip(columns, widths, strict=True))
         )
     ]
-    for row in order.tolist():
-        cells = [
-            fit(column.write(row, width), width, right=at > 0)
-            for at, (column, width) in enumerate(zip(columns, widths, strict=True))
-        ]
-        lines.append(" ".join(cells))
+    cells = [
+        [fit(text, width, right=at > 0) for text in column.write(order, width)]
+        for at, (column, width) in enumerate(zip(columns, widths, strict=True))
+    ]
+    lines += [" ".join(row) for row in zip(*cells, strict=True)]
     return "\n".join([head, "", *lines])
 
 
