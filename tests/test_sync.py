@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 
 import numpy as np
@@ -318,8 +319,14 @@ def test_bytes_that_no_node_has_sent_are_refused_and_nothing_changes():
     ):
         with pytest.raises(SessionError, match=r"all_gather|syncs"):
             nodes[0].exchange(garble)
-    with pytest.raises(TypeError):
-        nodes[0].exchange(lambda message: "bytes")
+    for garble in (
+        lambda message: "bytes",
+        lambda message: None,
+        lambda message: [message, None],
+        lambda message: (each for each in [message, message]),
+    ):
+        with pytest.raises(TypeError, match=r"all_gather returned a .*: it has to return a list"):
+            nodes[0].exchange(garble)
     assert nodes[0].digest() == before
     assert_equal(nodes, sync(nodes))
 
@@ -390,6 +397,46 @@ def test_a_group_goes_on_without_a_node_that_died():
 def fill(tracker):
     for _ in range(10_000):
         tracker.update(1, 0.5)
+
+
+def test_one_thread_of_a_process_syncs_at_a_time():
+    nodes = trackers(2)
+
+    def all_gather_of_another_thread(message):
+        with pytest.raises(SessionError, match="another thread of this process is in a sync"):
+            nodes[0].exchange(all_gather_of_another_thread)
+        raise ConnectionError("that was all")
+
+    with pytest.raises(ConnectionError):
+        nodes[0].exchange(all_gather_of_another_thread)
+    assert_equal(nodes, sync(nodes))
+
+
+def test_a_rank_of_which_nobody_knows_whether_it_was_counted_is_named():
+    config = NoiseAwareConfig(sync_episodes=100)
+    nodes = [Curriculum(4, config, session=f"doubt-{os.getpid()}-{i}") for i in range(2)]
+    sync(nodes)
+    nodes[1].report(1, 1.0)
+    room = Room(2)
+
+    def hear_of_no_end(message):
+        room.door(1)(message)
+        raise ConnectionError("no route to host")
+
+    def left_alone():
+        with pytest.raises(ConnectionError):
+            nodes[1].exchange(hear_of_no_end)
+
+    at_once([lambda: nodes[0].exchange(room.door(0)), left_alone])
+    # What a process that syncs knows of the last sync ends with it: a copy has nothing of it.
+    others = [pickle.loads(pickle.dumps(node)) for node in nodes]
+    with pytest.warns(RuntimeWarning, match="rank 1 did not see the end of a sync"):
+        synced = sync(others)
+    assert synced[0].doubtful == synced[1].doubtful == [1]
+    assert [node.tracker.totals()["completions"] for node in nodes] == [1, 1]
+    assert sync(others)[0].doubtful == []
+    for node in nodes + others:
+        node.close()
 
 
 def test_a_full_journal_refuses_whole_batches_and_says_how_to_go_on():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from curricle._core import Exchange, Session
+from curricle.errors import SessionError
 
 AllGather = Callable[[bytes], list[bytes]]
 """Takes this node's bytes and returns those of all nodes, in the order of their ranks."""
@@ -44,19 +46,53 @@ class Synced:
     doubtful: list[int]
 
 
-def exchange(exchange: Exchange, session: Session, all_gather: AllGather) -> Synced:
-    """One sync; see `TaskTracker.exchange`."""
-    message: bytes | None = exchange.begin(session)
-    while message is not None:
-        message = exchange.hear(session, all_gather(message))
-    synced = Synced(**exchange.synced())
+class SyncingNode:
+    """What a process that syncs keeps from one sync to the next."""
+
+    def __init__(self) -> None:
+        self._exchange = Exchange()
+        self._syncs = threading.Lock()
+
+    def exchange(self, session: Session, all_gather: AllGather) -> Synced:
+        """One sync; see `TaskTracker.exchange`."""
+        if not self._syncs.acquire(blocking=False):
+            raise SessionError(
+                "another thread of this process is in a sync of the session: sync in one of them"
+            )
+        try:
+            message: bytes | None = self._exchange.begin(session)
+            while message is not None:
+                heard = _checked(all_gather(message))
+                message = self._exchange.hear(session, heard)
+            synced = Synced(**self._exchange.synced())
+        finally:
+            self._syncs.release()
+        _warn_of_losses(synced)
+        return synced
+
+
+def _checked(payloads: object) -> Sequence[bytes]:
+    """What a transport has brought, if it is what it has to be."""
+    what = type(payloads).__name__
+    if isinstance(payloads, list | tuple):
+        others = [item for item in payloads if not isinstance(item, bytes | bytearray)]
+        if not others:
+            return payloads
+        what += f" with a {type(others[0]).__name__}"
+    raise TypeError(
+        f"all_gather returned a {what}: it has to return a list of bytes, those of each node in "
+        "the order of ranks"
+    )
+
+
+def _warn_of_losses(synced: Synced) -> None:
     for rank in synced.parted:
         warnings.warn(
             f"rank {rank} had synced with other nodes since it left these: what it has of those "
             f"syncs is not in sync {synced.number} and is lost; let one group of nodes go on at a "
             "time",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     for rank in synced.doubtful:
         warnings.warn(
@@ -64,6 +100,5 @@ def exchange(exchange: Exchange, session: Session, all_gather: AllGather) -> Syn
             "whether its episodes were in it: they are taken for counted. They are lost if the "
             "others had gone on without it",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
-    return synced

@@ -466,11 +466,12 @@ class TaskTracker:
 
         Raises:
             SessionError: a session without ``sync_episodes``; nodes of different settings; two
-                ranks of one session.
+                ranks of one session; another thread of the process is in a sync.
             TypeError: ``all_gather`` returned no list of bytes.
 
         Warns:
-            RuntimeWarning: a node comes back that synced with others meanwhile.
+            RuntimeWarning: a node comes back that synced with others meanwhile, or of which
+                nobody is left to know whether its last episodes were counted.
         """
         return self.backend.exchange(all_gather)
 

@@ -7,10 +7,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, cast
 
-from curricle._core import Exchange, Rules, Session
+from curricle._core import Rules, Session
 from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.closed import ClosedSession
-from curricle.syncing import AllGather, Synced, exchange
+from curricle.syncing import AllGather, Synced, SyncingNode
 
 # Room for labels where nobody says how much.
 LABELS_AT_LEAST, LABELS_AT_MOST = 256, 4096
@@ -84,7 +84,7 @@ class CoreBackend(TaskMemoryBackend):
             "sync_episodes": sync_episodes,
         }
         self._session: Session | None = None
-        self._exchange: Exchange | None = None
+        self._node: SyncingNode | None = None
 
     read_task = _Core("read")
     read = _Core("read")
@@ -207,9 +207,9 @@ class CoreBackend(TaskMemoryBackend):
 
     def exchange(self, all_gather: AllGather) -> Synced:
         """Syncs the session with those of other machines; see `TaskTracker.exchange`."""
-        if self._exchange is None:
-            self._exchange = Exchange()
-        return exchange(self._exchange, self.session, all_gather)
+        if self._node is None:
+            self._node = SyncingNode()
+        return self._node.exchange(self.session, all_gather)
 
     def close(self) -> None:
         """Leaves the session; the last process to leave removes it unless it persists."""
@@ -237,4 +237,4 @@ class CoreBackend(TaskMemoryBackend):
         own = vars(CoreBackend)
         state = {k: v for k, v in vars(self).items() if not isinstance(own.get(k), _Core)}
         # The state of the last sync stays with the process that syncs.
-        return state | {"_exchange": None}
+        return state | {"_node": None}

@@ -28,8 +28,8 @@ pub enum Error {
     },
     /// The journal of a session that syncs has no room for what is to be written down.
     #[error(
-        "the journal is full: it has room for {episodes} episodes and changes of tasks between two \
-         syncs; sync more often, or make the session with a larger sync_episodes"
+        "the journal is full: there were more than sync_episodes = {episodes} episodes since the \
+         last sync; sync more often, or make the session with a larger sync_episodes"
     )]
     Journal {
         /// Episodes that the session was made for.
