@@ -60,6 +60,7 @@ def verdicts(measured: Measured) -> list[Verdict]:
         *_workers(measured),
         *_processes(measured),
         *_training(measured),
+        *_trainers(measured),
         _memory(),
     ]
 
@@ -132,6 +133,16 @@ def _training(measured: Measured) -> Iterator[Verdict]:
         yield _ratio(f"{what}, by processor time", 0.99, RATIO, speed.processor_ratio(ON))
     if not speeds:
         yield _ratio("training loop, steps of 10 µs: on / off", 0.99, RATIO, None)
+
+
+def _trainers(measured: Measured) -> Iterator[Verdict]:
+    costs = measured.trainers.costs if measured.trainers else []
+    for cost in costs:
+        what = f"{cost.trainer}, {cost.workers} workers: on / off"
+        yield _ratio(what, 0.99, RATIO, cost.ratio)
+        yield _ratio(f"{what}, by processor time", 0.99, RATIO, cost.processor_ratio)
+    if not costs:
+        yield _ratio("trainers that people use: on / off", 0.99, RATIO, None)
 
 
 def _memory() -> Verdict:

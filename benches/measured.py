@@ -12,6 +12,7 @@ from benches.call_costs import CallFigures
 from benches.core_costs import CoreCost
 from benches.peers.calls import CallCost
 from benches.peers.throughput import Throughput
+from benches.trainers.pairs import TrainerCosts
 from benches.training_loop import LoopSpeed
 from benches.two_processes import TwoProcesses
 
@@ -31,6 +32,7 @@ class Measured:
         workers: episodes of worker processes, beside those of others.
         processes: updates of two processes.
         training: steps of a training loop.
+        trainers: steps of trainers that people use.
         core: calls of the core alone.
         quick: whether it was measured only to see that the benches run.
     """
@@ -48,6 +50,7 @@ class Measured:
     workers: list[Throughput] = field(default_factory=list)
     processes: TwoProcesses | None = None
     training: list[LoopSpeed] = field(default_factory=list)
+    trainers: TrainerCosts | None = None
     core: list[CoreCost] = field(default_factory=list)
     quick: bool = False
 

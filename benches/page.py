@@ -15,6 +15,7 @@ from benches.peers.curricle_peer import CurriclePeer
 from benches.peers.throughput import NO_CURRICULUM, Throughput
 from benches.slower import slower
 from benches.timing import Figures
+from benches.trainers.pairs import TrainerCosts
 from benches.training_loop import (
     EPISODE_STEPS,
     LABELS,
@@ -49,6 +50,8 @@ def page(measured: Measured) -> str:
         _or_why(measured, "workers", measured.workers, throughputs),
         "## A training loop",
         _or_why(measured, "training", measured.training, training),
+        "## Trainers",
+        _or_why(measured, "trainers", measured.trainers, trainers),
         "## Two processes on one session",
         _or_why(measured, "processes", measured.processes, two_processes),
         "## All calls from Python",
@@ -195,6 +198,32 @@ processes. The whiskers of the picture are the 95% intervals of the medians that
 {table}
 
 ![Steps a second with the curriculum off, on, and with metrics](pictures/training_loop.png)"""
+
+
+def trainers(found: TrainerCosts) -> str:
+    """A row for each trainer that could be measured, and a line about the others."""
+    lines = []
+    if found.costs:
+        rows = []
+        for cost in found.costs:
+            cells = [cost.trainer, str(cost.workers), str(cost.lines), str(len(cost.on.rounds))]
+            cells += [f"{cost.off.median:,.0f}", _with_interval(cost.ratio)]
+            rows.append([*cells, _with_interval(cost.processor_ratio)])
+        header = ["trainer", "workers", "lines to add", "pairs", "steps a second, off", "on / off"]
+        table = markdown_table([*header, "by processor time"], rows)
+        lines.append(f"""Rollouts and their training, by turns with the curriculum, wrapped and
+logged as in [docs/integrations.md](../docs/integrations.md), and without. All of its {TASKS:,}
+tasks are alike and the policy does not learn, so that both arms do the same work, with short
+episodes. Ratios, with the 95% interval of the median, of steps a second by the wall clock, and by
+the processor time of the learner and its workers; where these wait at full load, as PufferLib's do,
+the latter has the waiting in it. Lines to add are those of the example that name the curriculum or
+what is there for it: wrapping, logging, saving, loading and closing, and not the tasks.
+
+{table}""")
+    if found.missing:
+        left_out = "; ".join(f"{title} ({why})" for title, why in found.missing.items())
+        lines.append(f"Not measured, as they cannot be imported: {left_out}.")
+    return "\n\n".join(lines)
 
 
 def two_processes(found: TwoProcesses) -> str:

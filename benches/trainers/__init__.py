@@ -1,0 +1,1 @@
+"""What a curriculum costs in trainers that people use: ``python -m benches.trainers``."""
