@@ -23,6 +23,7 @@ from benches.peers.managed_dict import ManagedDictPeer
 from benches.peers.shared_arrays import SharedArraysPeer
 from benches.peers.throughput import NO_CURRICULUM, Throughput
 from benches.timing import Figures
+from benches.trainers.pairs import TrainerCost, TrainerCosts
 from benches.training_loop import METRICS, OFF, ON, LoopSpeed
 from benches.two_processes import TwoProcesses
 
@@ -71,6 +72,18 @@ def given():
             )
             for steps in [{OFF: [100.0, 100.0], ON: [97.0, 98.0], METRICS: [90.0, 92.0]}]
         ],
+        trainers=TrainerCosts(
+            [
+                TrainerCost(
+                    "RLlib 2.60",
+                    4,
+                    12,
+                    50,
+                    *(Figures([rate] * 2) for rate in (985.0, 1_000.0, 498.0, 500.0)),
+                )
+            ],
+            {"TorchRL": "ImportError: not there"},
+        ),
     )
 
 
@@ -85,6 +98,8 @@ def test_each_budget_says_whether_it_holds():
     assert holds["the same over syllabus-rl's, 4 workers, 100 tasks"] == ("150x", "yes")
     assert holds["episodes a second, 4 workers, 10,000 tasks"] == ("", "not measured")
     assert holds["training loop, steps of 10 µs, 2 workers: on / off"] == ("0.975", "**no**")
+    assert holds["RLlib 2.60, 4 workers: on / off"] == ("0.985", "**no**")
+    assert holds["RLlib 2.60, 4 workers: on / off, by processor time"] == ("0.996", "yes")
     two = "updates of two processes on different tasks, over two that share nothing"
     assert holds[f"{two}: a task each"] == ("0.950", "yes")
     assert holds[f"{two}: half of them each"] == ("0.700", "**no**")
@@ -100,6 +115,8 @@ def test_the_page_says_what_was_measured_and_what_was_not():
         "| draw, 1,000 | 3 µs (2 µs to 4 µs) | 75 µs (25x) |",
         "| syllabus-rl, 100 tasks | 2,000 (2,000 to 2,000) | 2,000 (2,000 to 2,000) | 150x |",
         "| 2 workers, 10 µs | 2 | 100 | 0.975 (0.970 to 0.980) |",
+        "| RLlib 2.60 | 4 | 12 | 2 | 1,000 | 0.985 (0.985 to 0.985) | 0.996 (0.996 to 0.996) |",
+        "Not measured, as they cannot be imported: TorchRL (ImportError: not there).",
         "Not measured. FileNotFoundError: no cargo",
     ):
         assert said in text
@@ -313,6 +330,81 @@ def test_a_commit_says_whether_the_code_is_changed(repository):
 def test_a_copy_has_no_commit_even_within_a_repository(repository):
     folder, _ = repository
     assert machine.commit(folder / "benches") == "no repository"
+
+
+@pytest.fixture
+def of_before(tmp_path):
+    """A folder with results of another machine, on which a trainer had failed."""
+    before = given()
+    before.failed = {"core": "no cargo", "trainers: SB3": "of a worker", "trainers": "of all"}
+    before.save(tmp_path / "results.json")
+    return tmp_path, before
+
+
+def run_only(folder, *options):
+    return CliRunner().invoke(results.app, ["--out", str(folder), *options])
+
+
+def test_a_part_is_measured_anew_and_the_others_stay(of_before, monkeypatch):
+    folder, before = of_before
+
+    def measure_trainers(failed):
+        failed["RLlib"] = "now"
+        return TrainerCosts([], {"TorchRL": "no longer there"})
+
+    monkeypatch.setitem(results.FULL, "trainers", measure_trainers)
+    ran = run_only(folder, "--only", "trainers")
+    assert ran.exit_code == 1, ran.output
+    assert "measuring trainers, 1 of 1" in ran.stderr
+    found = Measured.load(folder / "results.json")
+    assert found.trainers == TrainerCosts([], {"TorchRL": "no longer there"})
+    assert found.failed == {"core": "no cargo", "trainers: RLlib": "now"}
+    assert found.when.pop("trainers").endswith("; ".join(["after", *machine.describe()]))
+    assert found.commits.pop("trainers") == machine.commit()
+    for part in ("machine", "missing", "when", "commits", "calls", "peers", "workers", "training"):
+        assert getattr(found, part) == getattr(before, part), part
+    text = (folder / "RESULTS.md").read_text()
+    assert "Not measured, as they cannot be imported: TorchRL (no longer there)." in text
+    assert "| draw, 1,000 | 3 µs (2 µs to 4 µs) | 75 µs (25x) |" in text
+    # Of parts that stay, so do the pictures.
+    assert not list((folder / "pictures").iterdir())
+
+
+def test_one_part_of_a_folder_without_results_is_a_page_of_it(tmp_path):
+    ran = run_only(tmp_path, "--quick", "--only", "processes")
+    assert ran.exit_code == 0, ran.output
+    found = Measured.load(tmp_path / "results.json")
+    assert (found.when.keys(), found.quick) == ({"processes"}, True)
+    assert "two on one session, a task each" in (tmp_path / "RESULTS.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--only", "trainer"], "--only trainer: the parts are calls, processes"),
+        (["--quick", "--only", "core"], "--only core: the parts are calls, processes"),
+        (["--from", "results.json", "--only", "calls"], "--from measures nothing"),
+        (["--quick", "--only", "processes"], "is of a full run, which does not go with figures"),
+    ],
+)
+def test_a_part_that_cannot_be_measured_anew_is_refused(of_before, options, fault):
+    folder, before = of_before
+    ran = run_only(folder, *options)
+    assert ran.exit_code == 2
+    assert fault in " ".join(ran.output.replace("│", " ").split())
+    assert Measured.load(folder / "results.json") == before
+
+
+def test_results_of_before_the_trainers_are_read(tmp_path):
+    kept = tmp_path / "results.json"
+    measured = given()
+    measured.save(kept)
+    facts = json.loads(kept.read_text())
+    del facts["trainers"]
+    kept.write_text(json.dumps(facts))
+    measured.trainers = None
+    assert Measured.load(kept) == measured
+    assert "## Trainers\n\nNot measured.\n" in page(measured)
 
 
 def test_what_criterion_left_is_not_said_to_be_measured_now(tmp_path):
