@@ -146,18 +146,25 @@ def _answer(sender: Connection, entry: Entry, *how: Any) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     # Of what PyTorch and NumPy calculate with; workers have it from here.
     os.environ["OMP_NUM_THREADS"] = "1"
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        try:
-            module = entry.load()
-        # Libraries of this size fail in many ways, as where one of their own is of another version.
-        except Exception as error:
-            sender.send(_Without(f"{type(error).__name__}: {error}", missing=True))
-            return
-        try:
-            sender.send(compare(entry, module, *how))
-        except Exception as error:
-            traceback.print_exc()
-            sender.send(_Without(f"{type(error).__name__}: {error}", missing=False))
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+    ):
+        sender.send(_measured(entry, *how))
+
+
+def _measured(entry: Entry, *how: Any) -> TrainerCost | _Without:
+    try:
+        module = entry.load()
+    # Libraries of this size fail in many ways, as where one of their own is of another version.
+    except Exception as error:
+        return _Without(f"{type(error).__name__}: {error}", missing=True)
+    try:
+        return compare(entry, module, *how)
+    except Exception as error:
+        traceback.print_exc()
+        return _Without(f"{type(error).__name__}: {error}", missing=False)
 
 
 def compare(
