@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from curricle.backends.arrays import step_counts, vector
 from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.core_backed import CoreBackend
 from curricle.config import SessionConfig
+from curricle.content import describe
 from curricle.explanation import explain
 from curricle.extras import need_extra
 from curricle.generators.base import TaskGenerator
@@ -484,6 +486,15 @@ class Curriculum:
         """Number of tasks that draws choose from."""
         return self._pool.size
 
+    @cached_property
+    def content(self) -> str:
+        """The tasks in a few words, the same in all processes: their number, and a hash.
+
+        Fixed tasks are told apart by labels and configurations, those of a generator by its
+        configuration.
+        """
+        return describe(self._generator, self._pool.size, self._pool.max_task_id)
+
     @property
     def seed(self) -> int:
         """Seed of the session's draws."""
@@ -550,7 +561,8 @@ class Curriculum:
             CapacityError: more tasks or labels than the table can hold.
 
         Warns:
-            RuntimeWarning: the checkpoint was saved under other rules.
+            RuntimeWarning: the checkpoint was saved under other rules, or tasks have other labels
+                in it, which then stay (of a generator's tasks, 1,000 are compared).
         """
         with waiting("loading", self._tracker.max_memory_tasks):
             self._pool.load(path)

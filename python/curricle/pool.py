@@ -11,6 +11,7 @@ import numpy as np
 
 from curricle._core import Stream
 from curricle.algorithms.base import CurriculumAlgorithm
+from curricle.backends.base import TaskMemoryBackend
 from curricle.backends.core_backed import CoreBackend
 from curricle.backends.local import LocalMemoryBackend
 from curricle.backends.share_limits import replace_limits
@@ -23,6 +24,8 @@ from curricle.waiting import counted, waiting
 # Any number: sets the streams of ids apart from the streams of draws.
 _IDS = 0x9C6E_31B5_0D47_A2F3
 _ALL_BITS = 2**64 - 1
+# Tasks of a generator whose labels a load compares, as to make one may take long.
+_COMPARED = 1000
 
 
 class Pool:
@@ -73,12 +76,13 @@ class Pool:
                 tracker.track_many(np.arange(self.size), labels)
             return
         for task_id in counted(self._first_ids(tracker), "creating", self.size):
-            tracker.track_task_creation(task_id, label=self.generator.task(task_id).get_label())
+            tracker.track_task_creation(task_id, label=self._label(task_id))
 
     def load(self, path: str) -> None:
         """Loads a checkpoint, creates the tasks that it lacks and labels those without a label.
 
         Limits of shares that the session has stay; then those of the checkpoint are not taken.
+        Where tasks have other labels than here, those of the checkpoint stay, with a warning.
 
         Raises:
             CheckpointError: the file is no checkpoint, or has tasks beyond a fixed set; nothing
@@ -91,6 +95,7 @@ class Pool:
                 self._load_or_go_back(path)
             else:
                 backend.load(path)
+            self._compare_labels(path, backend)
             if limits:
                 replace_limits(backend, limits)
             self._complete(self.algorithm.tracker)
@@ -109,6 +114,7 @@ class Pool:
         whole.load(path)
         if isinstance(self.generator, FixedTasks):
             self._refuse_beyond(path, whole.task_ids().tolist())
+        self._compare_labels(path, whole)
         if limits:
             replace_limits(whole, limits)
         if self._complete(TaskTracker(backend=whole)) or limits:
@@ -148,6 +154,39 @@ class Pool:
     def _beyond(self, ids: Iterable[int]) -> list[int]:
         return sorted(task_id for task_id in ids if not 0 <= task_id < self.size)
 
+    def _compare_labels(self, path: str, loaded: TaskMemoryBackend) -> None:
+        """Warns where tasks have other labels in a checkpoint than here."""
+        labels: list[str | None] | None = None
+        compared_at_most: int | None = _COMPARED
+        if isinstance(self.generator, FixedTasks):
+            labels, compared_at_most = self.generator.labels(), None
+            if labels is None:
+                return
+        table, names = loaded.snapshot()[:compared_at_most], loaded.labels()
+        ids, there = table["task_id"], table["label"]
+        at = {name: position for position, name in enumerate(names)} | {None: -1}
+        if labels is None:
+            here = np.array([at.get(self._label(task_id), -2) for task_id in ids.tolist()])
+        else:
+            here = np.array([at.get(label, -2) for label in labels])[ids]
+        compared = (there >= 0) & (here != -1)
+        differ = np.flatnonzero(compared & (here != there))
+        if len(differ) > 0:
+            first = differ[ids[differ].argmin()]
+            task_id, label = ids[first], names[there[first]]
+            warnings.warn(
+                f"{path}: the label of task {task_id} is {label!r} there and "
+                f"{self._label(task_id)!r} here; {len(differ)} of {compared.sum()} differ so. "
+                "Labels and statistics of the checkpoint stay, while draws say the labels of "
+                "here: start without it if these are other tasks, else rename them by "
+                "tracker.set_task_label",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+    def _label(self, task_id: int) -> str | None:
+        return self.generator.task(task_id).get_label()
+
     def _complete(self, tracker: TaskTracker) -> bool:
         """Labels tasks that have no label and fills the pool up; whether anything was missing."""
         labelled = self.label_tasks(tracker)
@@ -158,7 +197,7 @@ class Pool:
         labelled = False
         table = tracker.snapshot()
         for task_id in table["task_id"][table["label"] < 0].tolist():
-            label = self.generator.task(task_id).get_label()
+            label = self._label(task_id)
             if label is not None:
                 tracker.set_task_label(task_id, label)
                 labelled = True
@@ -176,7 +215,7 @@ class Pool:
         for task_id in ids:
             if missing == 0:
                 break
-            label = self.generator.task(task_id).get_label()
+            label = self._label(task_id)
             missing -= tracker.track_task_creation(task_id, label=label)
         return True
 
@@ -202,7 +241,7 @@ class Pool:
         for _ in range(64):
             task_id = int(stream.random() * self.max_task_id)
             if task_id not in tracker:
-                label = self.generator.task(task_id).get_label()
+                label = self._label(task_id)
                 if label not in full:
                     return tracker.replace_task(evicted, task_id, label=label)
         return False
