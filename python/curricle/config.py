@@ -28,6 +28,8 @@ Step = Annotated[float, Field(gt=0.0, le=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+# The core's weights are below 4096.
+Exploration = Annotated[float, Field(ge=0.0, lt=4096.0)]
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
 SyncEpisodes = Annotated[int, Field(ge=0, le=2**32)]
@@ -191,7 +193,8 @@ class LearningProgressConfig(SessionConfig):
         use_baseline_normalization: count a score by how far it is above the mean of the task's
             first ``baseline_samples`` scores. Acts where ``score_range`` is given.
         baseline_samples: number of first scores that make the baseline, >= 1.
-        exploration_bonus: weight of a task without a score, on the scale of learning progress.
+        exploration_bonus: weight of a task without a score, on the scale of learning progress, in
+            [0, 4096).
         exploration_blend_factor: share of the learning progress in the weight of a task with
             fewer than ``min_samples_for_lp`` scores, in [0, 1].
         min_samples_for_lp: scores from which a task's weight is its learning progress alone.
@@ -217,7 +220,7 @@ class LearningProgressConfig(SessionConfig):
     use_bidirectional: bool = True
     use_baseline_normalization: bool = True
     baseline_samples: Count = 5
-    exploration_bonus: NonNegative = 0.1
+    exploration_bonus: Exploration = 0.1
     exploration_blend_factor: Share = 0.5
     min_samples_for_lp: CountOrNone = 10
     progress_smoothing: NonNegative = 0.0
@@ -372,7 +375,8 @@ class NoiseAwareConfig(SessionConfig):
     Attributes:
         noise_deviations: standard deviations of noise that the difference of the two EMAs has to
             exceed, where scores vary less than coin flips; >= 0.
-        exploration_bonus: weight of a task without a score, on the scale of learning progress.
+        exploration_bonus: weight of a task without a score, on the scale of learning progress, in
+            [0, 4096).
         min_samples_for_lp: scores from which a task's weight is its learning progress alone.
         min_samples_for_eviction: scores below which no task is evicted, >= 0.
         rand_task_rate: share of draws that is uniform over the pool, in [0, 1].
@@ -387,7 +391,7 @@ class NoiseAwareConfig(SessionConfig):
     ema_timescale: Step = 0.3
     task_tracker_ema_alpha: Step = 0.05
     noise_deviations: NonNegative = 1.25
-    exploration_bonus: NonNegative = 0.1
+    exploration_bonus: Exploration = 0.1
     min_samples_for_lp: CountOrNone = 3
     min_samples_for_eviction: CountOrNone = 20
     rand_task_rate: Share = 0.05

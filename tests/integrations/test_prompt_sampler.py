@@ -1,6 +1,7 @@
 """The sampler of PyTorch: what it draws, its state, and two processes with one curriculum."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch.distributed as dist  # noqa: E402
 import torch.multiprocessing as mp  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
-from curricle import Curriculum, NoiseAwareConfig  # noqa: E402
+from curricle import CheckpointError, Curriculum, NoiseAwareConfig  # noqa: E402
 from curricle.integrations.prompts import PromptLearnabilityConfig  # noqa: E402
 from curricle.integrations.prompts.sampler import PromptSampler  # noqa: E402
 
@@ -81,9 +82,79 @@ def test_what_does_not_fit_is_refused():
         PromptSampler(range(4), None)
 
 
-def one_of_two(rank, folder):
+def test_a_state_that_does_not_fit_changes_nothing():
+    sampler = PromptSampler(range(10), curriculum_of(10), batch_size=2)
+    indices = iter(sampler)
+    next(indices)
+    before = sampler.state_dict()
+    state = PromptSampler(range(10), curriculum_of(10, seed=3), batch_size=2).state_dict()
+    other = PromptSampler(range(12), curriculum_of(12), batch_size=2).state_dict()
+    for wrong, message in (
+        (state | {"queue": [10]}, r"queue\[0\] of the state is 10; it must be within \[0, 9\]"),
+        (state | {"batches_left": 10**9}, r"batches_left of the state is .* within \[0, 10\]"),
+        ({"curriculum": b""}, "the state has no 'batches_left', only"),
+        (other, "of 12 tasks, 0 labels.* here are 10 tasks"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            sampler.load_state_dict(wrong)
+        assert sampler.state_dict() == before
+
+
+def test_a_state_of_smaller_batches_leaves_no_more_than_one_iteration():
+    before = PromptSampler(range(10), curriculum_of(10), batch_size=1)
+    next(iter(before))
+    after = PromptSampler(range(10), curriculum_of(10), batch_size=5)
+    after.load_state_dict(before.state_dict())
+    assert len(list(after)) == 10
+
+
+def met(rank, folder):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+
+
+def one_with_a_fault(rank, folder):
+    met(rank, folder)
+    curriculum = curriculum_of(12) if rank == 0 else None
+    sampler = PromptSampler(range(12), curriculum, batch_size=4)
+    ids = list(itertools.islice(sampler, 4))
+    mine, said = ids[rank::2], []
+    faults = (
+        (mine, [0.5, 9.0] if rank else [0.5, 0.5]),
+        (mine, [[0.5, 0.5]] * 2 if rank else [0.5, 0.5]),
+        (mine, [[0.5], [0.5, 0.5]] if rank else [0.5, 0.5]),
+        ([ids[0], ids[0]] if rank else mine, [[0.5], [0.5]]),
+    )
+    for prompt_ids, rewards in faults:
+        with pytest.raises((TypeError, ValueError)) as refused:
+            sampler.observe(prompt_ids, rewards)
+        said.append(f"{refused.type.__name__}: {refused.value}")
+    sampler.observe(mine, [0.5, 0.5])
+    if rank == 0:
+        assert curriculum.tracker.totals()["completions"] == 4
+        curriculum.tracker.backend.clear()
+    with pytest.raises(ValueError, match="only 0 can be drawn") as empty:
+        next(iter(sampler))
+    said.append(str(empty.value))
+    with open(f"{folder}/said-{rank}.json", "w") as file:
+        json.dump([ids, said], file)
+    dist.destroy_process_group()
+
+
+def test_a_fault_of_one_rank_is_an_error_on_all(tmp_path):
+    mp.start_processes(one_with_a_fault, (str(tmp_path),), nprocs=2, start_method="spawn")
+    there, here = (json.loads((tmp_path / f"said-{rank}.json").read_text()) for rank in (0, 1))
+    assert there == here
+    ids, (outside, shapes, ragged, twice, empty) = here
+    assert f"ValueError: rank 1: prompt {ids[3]} has a reward of 9.0;" in outside
+    assert "rank 0 has (2,), rank 1 has (2, 2); give (n,) on all ranks" in shapes
+    assert "rank 1: " in ragged
+    assert f"prompt {ids[0]} is observed 2 times and 1 draws of it wait" in twice
+    assert empty
+
+
+def one_of_two(rank, folder):
+    met(rank, folder)
     curriculum = curriculum_of(40) if rank == 0 else None
     sampler = PromptSampler(range(40), curriculum, batch_size=8)
     drawn = []

@@ -198,3 +198,41 @@ def test_a_batch_from_before_and_after_a_load_is_refused_as_a_whole():
     assert completions(prompts) == 4
     prompts.observe(ids, [1.0] * 8)
     assert completions(prompts) == 12
+
+
+@pytest.mark.parametrize("reward", [-5.0, 1.5, np.inf, -np.inf])
+def test_every_reward_must_be_within_the_range_and_not_their_mean_alone(reward):
+    prompts = made(config=PromptLearnabilityConfig(**HERE))
+    first, second = prompts.draw(2).tolist()
+    rewards = [[0.0, 1.0], [reward, 1.0 - reward]]
+    message = rf"prompt {second} has a reward of -?\S+; .* score_range=\(0.0, 1.0\) of the config"
+    with pytest.raises(ValueError, match=message):
+        prompts.observe([first, second], rewards)
+    with pytest.raises(ValueError, match=message):
+        prompts.observe([first, first, second, second], np.ravel(rewards))
+    assert completions(prompts) == 0
+    assert prompts.waiting == [first, second]
+
+
+def test_without_a_range_a_reward_must_be_finite():
+    prompts = made(config=NoiseAwareConfig(**HERE))
+    (drawn,) = prompts.draw(1).tolist()
+    with pytest.raises(ValueError, match=f"prompt {drawn} has a reward of -inf; it must be finite"):
+        prompts.observe([drawn], [[np.inf, -np.inf]])
+    prompts.observe([drawn], [[-7.0, None]])
+    assert stats(prompts, drawn)["mean_score"] == -7.0
+
+
+@pytest.mark.parametrize("rewards", [["good"], [[0.0, 1.0], [0.0]]])
+def test_rewards_that_are_no_numbers_are_refused_in_our_words(rewards):
+    prompts = made()
+    with pytest.raises(TypeError, match=r"rewards are .*; give numbers of shape"):
+        prompts.observe(prompts.draw(len(rewards)), rewards)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"exploration_bonus": -1.0}, {"exploration_bonus": 4096.0}, {"rand_task_rate": 2.0}]
+)
+def test_a_field_out_of_its_range_is_refused_by_its_name(fields):
+    with pytest.raises(ValueError, match=f"(?s){next(iter(fields))}.*Input should be"):
+        PromptLearnabilityConfig(**fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from curricle._core import Rules
-from curricle.config import LearningProgressConfig, Step
+from curricle.config import Exploration, LearningProgressConfig, Share, Step
 from curricle.tracker import TaskTracker
 
 
@@ -20,7 +20,8 @@ class PromptLearnabilityConfig(LearningProgressConfig):
     Attributes:
         score_range: ``(lo, hi)`` that rewards lie in, which maps them to p in [0, 1].
         task_tracker_ema_alpha: step of the EMA over a prompt's groups that p is, in (0, 1].
-        exploration_bonus: weight of a prompt without a reward, >= 0; 0.25 counts it as p = 1/2.
+        exploration_bonus: weight of a prompt without a reward, in [0, 4096); 0.25 counts it as
+            p = 1/2.
         rand_task_rate: share of draws that is uniform over the prompts, in [0, 1].
 
     Example:
@@ -31,8 +32,8 @@ class PromptLearnabilityConfig(LearningProgressConfig):
     score_range: tuple[float, float] = (0.0, 1.0)
     # A prompt is seen some ten times in a run, and the policy has changed in between.
     task_tracker_ema_alpha: Step = 0.5
-    exploration_bonus: float = 0.25
-    rand_task_rate: float = 0.05
+    exploration_bonus: Exploration = 0.25
+    rand_task_rate: Share = 0.05
 
     def rules(self) -> Rules:
         """Rules that leave learning progress to `weigh`."""

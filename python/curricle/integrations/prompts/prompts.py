@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import warnings
 from collections.abc import Mapping
 from itertools import compress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,9 @@ from curricle import checks
 from curricle._core import Ticket
 from curricle.algorithms import CustomAlgorithm
 from curricle.curriculum import Curriculum
-from curricle.integrations.prompts.groups import group_scores
+from curricle.errors import CheckpointError
+from curricle.integrations.prompts import states
+from curricle.integrations.prompts.groups import checked_rewards, group_scores
 from curricle.integrations.prompts.learnability import PromptLearnabilityConfig
 
 # Draws that may wait for their rewards: as many as a session keeps tickets open.
@@ -82,10 +83,11 @@ class Prompts:
 
         Raises:
             ValueError: a prompt that no draw waits for, shapes that do not belong together, a
-                score out of the range of the curriculum; nothing is written.
+                reward out of the range of the curriculum; nothing is written.
             TypeError: no numbers.
         """
-        ids, scores = group_scores(prompt_ids, rewards)
+        backend = self.curriculum.tracker.backend
+        ids, scores = group_scores(*checked_rewards(prompt_ids, rewards, backend))
         names = ids.tolist()
         drawn: list[Ticket | None] = []
         times: dict[int, int] = {}
@@ -117,15 +119,13 @@ class Prompts:
         """The curriculum and its draws, with all it takes to go on as if nothing had happened.
 
         Returns:
-            ``curriculum``, a checkpoint (bytes, some 200 for each prompt); ``stream``, the state
-            of the draws; ``waiting``.
+            ``curriculum``, a checkpoint (bytes, some 200 for each prompt); ``prompts``, the
+            prompts in a few words, `Curriculum.content`; ``stream``, the state of the draws;
+            ``waiting``.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "curriculum.ckpt")
-            self.curriculum.save(str(path))
-            table = path.read_bytes()
         return {
-            "curriculum": table,
+            "curriculum": states.save_table(self.curriculum),
+            "prompts": self.curriculum.content,
             "stream": list(self._stream.state),
             "waiting": self.waiting,
         }
@@ -136,17 +136,31 @@ class Prompts:
         The rewards of prompts that waited then can still be observed.
 
         Raises:
-            CheckpointError: a checkpoint of other prompts; nothing is changed.
+            CheckpointError: a state of other prompts, by their number, labels and configurations,
+                or one that cannot be, by its entry and value; nothing is changed.
+            CapacityError: more prompts than the table can hold; nothing is changed.
+
+        Warns:
+            RuntimeWarning: the state was taken under other rules.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "curriculum.ckpt")
-            path.write_bytes(state["curriculum"])
-            self.curriculum.load(str(path))
-        self._stream.state = tuple(state["stream"])
+        # A state of before has no such entry.
+        of, here = state.get("prompts", self.curriculum.content), self.curriculum.content
+        if of != here:
+            raise CheckpointError(
+                f"the state is of other prompts: of {of}, and here are {here}; make the "
+                "curriculum of the same prompts, or, where you changed some and mean to go on with "
+                "the statistics of their numbers, take 'prompts' out of the state"
+            )
+        words, table = states.stream_words(state), states.table_bytes(state)
+        waiting = states.integers(state, "waiting", self.curriculum.pool_size - 1)
+        warned = states.load_table(self.curriculum, table)
+        self._stream.state = words
         self._open = {}
-        for prompt_id in state["waiting"]:
+        for prompt_id in waiting:
             self._open.setdefault(prompt_id, []).append(None)
-        self._waiting = len(state["waiting"])
+        self._waiting = len(waiting)
+        for warning in warned:
+            warnings.warn(warning.message, warning.category, stacklevel=2)
 
     def _tickets(self, n: int, replace: bool) -> list[Ticket]:
         if isinstance(self.curriculum.algorithm, CustomAlgorithm):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from torch.utils.data import Sampler
 
 from curricle import checks
 from curricle.curriculum import Curriculum
+from curricle.integrations.prompts import states
+from curricle.integrations.prompts.groups import checked_rewards
 from curricle.integrations.prompts.prompts import Prompts
 
 
@@ -60,6 +62,7 @@ class PromptSampler(Sampler[int]):  # type: ignore[misc]
                     "one task for each prompt"
                 )
             self.prompts = Prompts(curriculum)
+        self._size = size
         self._batches_left = 0
         self._queue: list[int] = []
         self._goes_on = False
@@ -84,19 +87,19 @@ class PromptSampler(Sampler[int]):  # type: ignore[misc]
 
         Args:
             prompt_ids: shape (n,), integers; a tensor, on whatever device, does as well.
-            rewards: shape (n,) or (n, k). In the first, those that ranks have of one prompt are
-                one draw.
+            rewards: shape (n,) or (n, k), the same on all ranks that have any. In the first,
+                those that ranks have of one prompt are one draw.
+
+        Raises:
+            ValueError, TypeError: as `Prompts.observe`, on all ranks whichever has the fault, and
+                nothing is written.
         """
-        here = _array(prompt_ids), _array(rewards)
+        here = _arrays(prompt_ids, rewards)
         everywhere: list[Any] = [here]
         if _ranks() > 1:
             everywhere = [None] * _ranks()
             dist.all_gather_object(everywhere, here)
-        if self.prompts is not None:
-            some = [(ids, values) for ids, values in everywhere if len(ids) > 0]
-            if some:
-                ids, values = zip(*some, strict=True)
-                self.prompts.observe(np.concatenate(ids), np.concatenate(values))
+        self._on_rank_0(lambda prompts: _observe_all(prompts, everywhere))
 
     def state_dict(self) -> dict[str, Any]:
         """`Prompts.state_dict` on rank 0, and on all what is left of the iteration."""
@@ -104,19 +107,38 @@ class PromptSampler(Sampler[int]):  # type: ignore[misc]
         return state | {"batches_left": self._batches_left, "queue": list(self._queue)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on after the last index that was handed out; each rank loads rank 0's state."""
+        """Goes on after the last index that was handed out; each rank loads rank 0's state.
+
+        Raises:
+            CheckpointError, CapacityError: as `Prompts.load_state_dict`; nothing is changed.
+        """
+        left = states.integer(states.entry(state, "batches_left"), "batches_left", self._size)
+        queue = states.integers(state, "queue", self._size - 1)
         if self.prompts is not None:
             self.prompts.load_state_dict(state)
-        self._batches_left, self._queue = state["batches_left"], list(state["queue"])
+        # Of smaller batches more may have been left.
+        self._batches_left, self._queue = min(left, self._batches), queue
         self._goes_on = True
 
     def _draw(self) -> list[int]:
         """The next batch, the same on all ranks."""
-        drawn: list[Any] = [None if self.prompts is None else self._next_batch(self.prompts)]
-        if _ranks() > 1:
-            dist.broadcast_object_list(drawn, src=0)
-        batch: list[int] = drawn[0]
+        batch: list[int] = self._on_rank_0(self._next_batch)
         return batch
+
+    def _on_rank_0(self, call: Callable[[Prompts], Any]) -> Any:
+        """What a call returns on rank 0, on all ranks; so is what it raises there."""
+        outcome: list[Any] = [None, None]
+        if self.prompts is not None:
+            try:
+                outcome[0] = call(self.prompts)
+            except Exception as error:
+                outcome[1] = error
+        if _ranks() > 1:
+            dist.broadcast_object_list(outcome, src=0)
+        returned, fault = outcome
+        if fault is not None:
+            raise fault
+        return returned
 
     def _next_batch(self, prompts: Prompts) -> list[int]:
         batch: list[int] = prompts.draw(self.batch_size, replace=self.replacement).tolist()
@@ -125,6 +147,39 @@ class PromptSampler(Sampler[int]):  # type: ignore[misc]
 
 def _ranks() -> int:
     return int(dist.get_world_size()) if dist.is_available() and dist.is_initialized() else 1
+
+
+def _observe_all(prompts: Prompts, everywhere: list[Any]) -> None:
+    """Observes what all ranks have: of each its arrays, or why there are none."""
+    backend = prompts.curriculum.tracker.backend
+    parts = {}
+    for rank, arrays in enumerate(everywhere):
+        try:
+            if isinstance(arrays, Exception):
+                raise arrays
+            part = checked_rewards(arrays[0], arrays[1], backend)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"rank {rank}: {error}" if _ranks() > 1 else str(error)) from None
+        if len(part[0]) > 0:
+            parts[rank] = part
+    shapes = {rewards.shape[1:]: (rank, rewards.shape) for rank, (_, rewards) in parts.items()}
+    if len(shapes) > 1:
+        said = ", ".join(f"rank {rank} has {shape}" for rank, shape in shapes.values())
+        raise ValueError(
+            f"the shapes of rewards do not belong together: {said}; give (n,) on all ranks, or "
+            "(n, k) with the same k"
+        )
+    if parts:
+        ids, all_rewards = zip(*parts.values(), strict=True)
+        prompts.observe(np.concatenate(ids), np.concatenate(all_rewards))
+
+
+def _arrays(prompt_ids: Any, rewards: Any) -> Any:
+    """Both as arrays, or the error that says why not, for rank 0 to raise on all ranks."""
+    try:
+        return _array(prompt_ids), _array(rewards)
+    except (TypeError, ValueError) as error:
+        return error
 
 
 def _array(values: Any) -> NDArray[Any]:
