@@ -19,7 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast 
 from trl import GRPOConfig  # noqa: E402
 from trl.trainer.utils import RepeatSampler  # noqa: E402
 
-from curricle import Curriculum, NoiseAwareConfig  # noqa: E402
+from curricle import CheckpointError, Curriculum, NoiseAwareConfig  # noqa: E402
 from curricle.integrations.trl import (  # noqa: E402
     PROMPT_ID,
     CurriculumGRPOTrainer,
@@ -58,8 +58,8 @@ def a_model():
     return LlamaForCausalLM(config), processing_class
 
 
-def a_dataset():
-    return Dataset.from_dict({"prompt": [str(n) for n in range(PROMPTS)]})
+def a_dataset(prompts=PROMPTS):
+    return Dataset.from_dict({"prompt": [str(n) for n in range(prompts)]})
 
 
 def by_prompt(prompt_id, nth):
@@ -72,7 +72,7 @@ def is_unjudged(prompt_id, nth):
     return nth == 1 and prompt_id % 2 == 0
 
 
-def trainer_of(folder, seen, curriculum, **changes):
+def trainer_of(folder, seen, curriculum, prompts=PROMPTS, **changes):
     def reward(prompts, completions, **columns):
         assert prompts == [str(prompt_id) for prompt_id in columns[PROMPT_ID]]
         seen.append(columns[PROMPT_ID])
@@ -105,7 +105,7 @@ def trainer_of(folder, seen, curriculum, **changes):
         model,
         [reward, half],
         args=GRPOConfig(output_dir=str(folder), **(options | changes)),
-        train_dataset=a_dataset(),
+        train_dataset=a_dataset(prompts),
         eval_dataset=a_dataset(),
         processing_class=processing_class,
         curriculum=curriculum,
@@ -174,6 +174,22 @@ def test_a_resumed_run_draws_what_the_other_would_have(tmp_path, stop):
     assert second[:shared] == whole[len(first) :]
     batches = len(first) + len(second)
     assert curriculum.tracker.totals()["completions"] == batches * len(set(whole[0]))
+
+
+def test_a_checkpoint_of_other_prompts_is_refused(tmp_path):
+    saving = {"save_strategy": "steps", "save_steps": 1, "max_steps": 1}
+    trainer_of(tmp_path, [], a_curriculum(), **saving).train()
+    resumed = trainer_of(tmp_path, [], a_curriculum(20), prompts=20)
+    with pytest.raises(CheckpointError, match=r"of 24 tasks.* here are 20 tasks"):
+        resumed.train(resume_from_checkpoint=True)
+
+
+def test_too_few_prompts_are_refused_by_the_settings_that_need_more(tmp_path):
+    with pytest.raises(
+        ValueError,
+        match=r"of 4 prompts \(generation_batch_size=16 by num_generations=4\).* has 3 rows",
+    ):
+        trainer_of(tmp_path, [], a_curriculum(3), prompts=3)
 
 
 def test_what_cannot_be_drawn_from_is_refused(tmp_path):

@@ -117,12 +117,21 @@ class CurriculumGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
                 "dispatch_batches=True has rank 0 read for all; leave it out, as every rank takes "
                 "part in a draw"
             )
+        prompts = self.args.generation_batch_size // self.num_generations
+        if prompts > len(numbered):
+            raise ValueError(
+                f"a generation batch is of {prompts} prompts (generation_batch_size="
+                f"{self.args.generation_batch_size} by num_generations={self.num_generations}), "
+                f"but train_dataset has {len(numbered)} rows: take a smaller "
+                "per_device_train_batch_size or steps_per_generation, whose product over all ranks "
+                "generation_batch_size is, more num_generations, or more rows"
+            )
         # To skip batches, the trainer would draw them.
         self.args.ignore_data_skip = True
         self.prompt_sampler = RepeatedPromptSampler(
             numbered,
             curriculum,
-            self.args.generation_batch_size // self.num_generations,
+            prompts,
             self.num_generations,
             self.num_iterations * self.args.steps_per_generation,
         )
