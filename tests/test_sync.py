@@ -469,7 +469,12 @@ def test_sessions_that_do_not_fit_are_refused_by_both_their_values():
         (
             [NoiseAwareConfig(**config, max_memory_tasks=tasks) for tasks in (2000, 3000)],
             [0, 0],
-            "capacity = 2000.*capacity = 3000",
+            "rank 0 has max_memory_tasks = 2000.*rank 1 has max_memory_tasks = 3000",
+        ),
+        (
+            [NoiseAwareConfig(**config, exploration_bonus=bonus) for bonus in (0.1, 0.2)],
+            [0, 0],
+            "rank 0 has exploration_bonus = 0.1.*rank 1 has exploration_bonus = 0.2",
         ),
     ]
     for configs, seeds, message in cases:

@@ -22,6 +22,7 @@ from curricle.config import SessionConfig
 from curricle.content import describe
 from curricle.explanation import explain
 from curricle.extras import need_extra
+from curricle.field_names import fields_named
 from curricle.generators.base import TaskGenerator
 from curricle.generators.fixed import FixedTasks
 from curricle.metrics import session_metrics
@@ -526,13 +527,15 @@ class Curriculum:
         Needs ``sync_episodes`` in the configuration; see `TaskTracker.sync` and
         `TaskTracker.exchange`, which does the same over any transport.
         """
-        synced = self._tracker.sync(process_group)
+        with fields_named(self._algorithm.hypers):
+            synced = self._tracker.sync(process_group)
         self._since = self._every
         return synced
 
     def exchange(self, all_gather: AllGather) -> Synced:
         """Syncs the session with those of other machines; see `TaskTracker.exchange`."""
-        synced = self._tracker.exchange(all_gather)
+        with fields_named(self._algorithm.hypers):
+            synced = self._tracker.exchange(all_gather)
         self._since = self._every
         return synced
 
