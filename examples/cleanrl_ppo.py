@@ -3,7 +3,7 @@
 Needs torch. Run again with the same --checkpoint, it goes on where it ended, tasks and agent alike.
 """
 
-import argparse
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from collections import deque
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,7 @@ def main(steps: int, checkpoint: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=100_000)
-    parser.add_argument("--checkpoint", type=Path, default=Path("cleanrl.ckpt"))
+    parser = ArgumentParser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--steps", type=int, default=100_000, help="environment steps to take")
+    parser.add_argument("--checkpoint", type=Path, default="cleanrl.ckpt", help="goes on from it")
     main(**vars(parser.parse_args()))

@@ -4,6 +4,7 @@ Only the learner knows it, so the environments report nothing (``score=None``), 
 reports the mean size of the advantage estimates of each episode. Needs torch.
 """
 
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from functools import partial
 
 import gymnasium as gym
@@ -41,9 +42,8 @@ def number_crossed(net: torch.nn.Module) -> int:
 def main() -> None:
     torch.manual_seed(0)
     curriculum = Curriculum(LAKES, LevelReplayConfig(potential="score"), seed=0)
-    wrap = partial(CurriculumEnv, curriculum=curriculum, apply=Rebuild(make), score=None)
-    makers = [lambda: wrap(make(LAKES[0]))] * ENVS
-    envs = gym.vector.SyncVectorEnv(makers, autoreset_mode="SameStep")
+    env = partial(CurriculumEnv, curriculum=curriculum, apply=Rebuild(make), score=None)
+    envs = gym.vector.SyncVectorEnv([lambda: env(make(LAKES[0]))] * ENVS, autoreset_mode="SameStep")
     net = torch.nn.Sequential(torch.nn.Linear(48, 128), torch.nn.Tanh(), torch.nn.Linear(128, 5))
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     place, sums, lengths = envs.reset()[0], torch.zeros(ENVS), torch.zeros(ENVS)
@@ -71,10 +71,10 @@ def main() -> None:
         optimizer.step()
         if update % 50 == 0:
             print(update * ENVS * ROLLOUT, "steps, lakes crossed:", number_crossed(net))
-    totals = curriculum.tracker.totals()
-    print(totals["scheduled"], "episodes begun,", totals["completions"], "reported")
+    print("{scheduled} episodes, {completions} reported".format(**curriculum.tracker.totals()))
     curriculum.close()
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
     main()

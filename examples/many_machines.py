@@ -6,6 +6,8 @@ Every rank stands for a machine with a session of its own. The task is the lengt
 which a logistic policy learns to walk right. Needs: pip install 'curricle[torch]'.
 """
 
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
 import gymnasium as gym
 import numpy as np
 import torch
@@ -13,8 +15,7 @@ import torch.distributed as dist
 
 from curricle import Curriculum, CurriculumEnv, NoiseAwareConfig
 
-LENGTHS = (1, 2, 4, 8, 16)
-ROLLOUTS, EPISODES = 12, 25
+LENGTHS, ROLLOUTS, EPISODES = (1, 2, 4, 8, 16), 12, 25
 
 
 class Corridor(gym.Env):
@@ -53,8 +54,7 @@ def main():
     dist.init_process_group("gloo")
     rank = dist.get_rank()
     config = NoiseAwareConfig(score_range=(0.0, 1.0), sync_episodes=10_000)
-    tasks = {f"length {length}": length for length in LENGTHS}
-    with Curriculum(tasks, config) as curriculum:
+    with Curriculum({f"length {n}": n for n in LENGTHS}, config) as curriculum:
         curriculum.sync()
         torch.manual_seed(0)  # the same policy everywhere
         policy = torch.nn.Linear(2, 1)
@@ -76,4 +76,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
     main()

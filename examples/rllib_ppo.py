@@ -6,7 +6,7 @@
 Run it again with the same folder, and it goes on where it ended, tasks and agent alike.
 """
 
-import argparse
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from pathlib import Path
 
 import gymnasium as gym
@@ -61,7 +61,9 @@ def main(iterations: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--iterations", type=int, default=40)
-    parser.add_argument("--folder", type=Path, default=Path("runs/rllib"))
+    parser = ArgumentParser(
+        description=__doc__.partition("\n")[0], formatter_class=ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--iterations", type=int, default=40, help="of training, 2,048 steps each")
+    parser.add_argument("--folder", type=Path, default="runs/rllib", help="goes on from it")
     main(**vars(parser.parse_args()))

@@ -6,7 +6,7 @@
 Run it again with the same folder, and it goes on where it ended, tasks and agent alike.
 """
 
-import argparse
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from pathlib import Path
 
 from stable_baselines3 import PPO
@@ -60,7 +60,9 @@ def main(steps: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, default=Path("runs/sb3"))
+    parser = ArgumentParser(
+        description=__doc__.partition("\n")[0], formatter_class=ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=100_000, help="of all workers together")
+    parser.add_argument("--folder", type=Path, default="runs/sb3", help="goes on from it")
     main(**vars(parser.parse_args()))

@@ -3,7 +3,7 @@
 Needs torch and 'curricle[supersuit]'. Run again with the same --checkpoint, it goes on.
 """
 
-import argparse
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from pathlib import Path
 
 import supersuit
@@ -74,7 +74,7 @@ def main(steps: int, checkpoint: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=400_000)
-    parser.add_argument("--checkpoint", type=Path, default=Path("team.ckpt"))
+    parser = ArgumentParser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--steps", type=int, default=400_000, help="steps of all agents")
+    parser.add_argument("--checkpoint", type=Path, default="team.ckpt", help="goes on from it")
     main(**vars(parser.parse_args()))

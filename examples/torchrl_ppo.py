@@ -3,7 +3,7 @@
 Run it again with the same --folder, and it goes on where it ended, tasks and agent alike.
 """
 
-import argparse
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from functools import partial
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def main(steps: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, default=Path("runs/torchrl"))
+    parser = ArgumentParser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--steps", type=int, default=100_000, help="environment steps to take")
+    parser.add_argument("--folder", type=Path, default="runs/torchrl", help="goes on from it")
     main(**vars(parser.parse_args()))

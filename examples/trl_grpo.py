@@ -4,6 +4,8 @@ Each prompt is a kind of question and a digit. "same" asks for the digit, "next"
 it; "riddle" has no answer. Needs: pip install 'curricle[trl]'.
 """
 
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
 import torch
 from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -74,4 +76,5 @@ def main():
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
     main()
