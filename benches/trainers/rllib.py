@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 import ray
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.tune.registry import register_env
 
 from benches.trainers.arm import LEARNING_RATE, WORKERS, Arm, Iteration, cart_poles
 from curricle import Curriculum, CurriculumEnv
@@ -31,7 +32,9 @@ class Trainer(Arm):
             paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
             quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
             ray.init(num_cpus=2 * (WORKERS + 1), runtime_env=paths, **quiet)
-        config = PPOConfig().environment("CartPole-v1")
+        # By its own name Gymnasium would wrap it once, and not twice as what RLlib has registered.
+        register_env("plain", lambda context: gym.make("CartPole-v1"))
+        config = PPOConfig().environment("plain")
         if curriculum is not None:
             register_curriculum_env("cart-poles", make_env, curriculum)
             config.environment("cart-poles").callbacks(CurriculumCallback)
