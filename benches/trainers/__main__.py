@@ -40,7 +40,7 @@ def main(
 ) -> None:
     """Steps a second of trainers, the curriculum on over off: a table in Markdown.
 
-    Each trainer has a process of its own for some 70 seconds, and two arms that
+    Each trainer has a process of its own for a minute or two, and two arms that
     take turns in pairs: its usual loop with four workers, with the curriculum as
     docs/integrations.md shows it, and without. All tasks are alike and the policy
     does not learn, so that both arms do the same work. What cannot be imported is

@@ -1,8 +1,10 @@
 """Measures trainers, each in a process of its own, in pairs of turns: with the curriculum, without.
 
 Packages of this size change how a process treats signals, threads and its folder, so that no two
-share one. Within a process both arms are there from the beginning, train once, and then in turns;
-which one begins alternates from pair to pair.
+share one. Within a process both arms are there, train once, and then in turns; which one begins
+alternates from pair to pair. The n-th workers of both are bound to the same core: left to itself, a
+scheduler keeps one arm in a better place than the other for minutes. All are made anew now and
+then, as one set of processes may lie better in memory than another.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from benches.trainers.arm import WORKERS, Arm
 from benches.trainers.catalogue import TRAINERS, Entry
 
 PAIRS = 15
+# Pairs with the same processes.
+PAIRS_A_SET = 3
 TURN_SECONDS = 1.5
 # Before a turn is measured: for so long PufferLib's workers of the other arm go on at full load.
 LEAD_SECONDS = 0.6
@@ -90,7 +94,7 @@ def measure(
     turn_seconds: float = TURN_SECONDS,
     lead_seconds: float = LEAD_SECONDS,
 ) -> TrainerCosts:
-    """Trainer by trainer, some seventy seconds each; what fails is noted and the others go on.
+    """Trainer by trainer, a minute or two each; what fails is noted and the others go on.
 
     Args:
         failed: where errors of trainers that are installed are noted.
@@ -183,14 +187,18 @@ def compare(
         ArithmeticError: a trainer does not train, or the curriculum counted no episode.
     """
     found: dict[str, list[tuple[float, float]]] = {ON: [], OFF: []}
+    arms: dict[str, Arm] = {}
     with trainer.make_curriculum() as curriculum, contextlib.ExitStack() as stack:
-        arms: dict[str, Arm] = {}
-        for name, given in ((OFF, None), (ON, curriculum)):
-            arms[name] = trainer.Trainer(given)
-            stack.callback(arms[name].close)
-            _train(arms[name], 0.0)
         for pair in progress(range(pairs), entry.title):
-            for name in (ON, OFF) if pair % 2 else (OFF, ON):
+            order = (ON, OFF) if pair % 2 else (OFF, ON)
+            if pair % PAIRS_A_SET == 0:
+                stack.close()
+                for name in order:
+                    arms[name] = trainer.Trainer(curriculum if name == ON else None)
+                    stack.callback(arms[name].close)
+                    _train(arms[name], 0.0)
+                    _bind(arms[name].workers())
+            for name in order:
                 _train(arms[name], lead_seconds)
                 found[name].append(_turn(arms[name], turn_seconds))
         stack.close()
@@ -200,6 +208,12 @@ def compare(
     figures = [Figures([turn[at] for turn in found[name]]) for at in (0, 1) for name in (ON, OFF)]
     title = f"{entry.title} {entry.version}"
     return TrainerCost(title, WORKERS, len(entry.lines), episodes, *figures)
+
+
+def _bind(workers: Iterable[int]) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    for number, pid in enumerate(workers, 1):
+        os.sched_setaffinity(pid, {cores[number % len(cores)]})
 
 
 def _turn(arm: Arm, seconds: float) -> tuple[float, float]:
