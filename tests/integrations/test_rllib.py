@@ -145,6 +145,7 @@ def test_a_curriculum_of_one_process_and_an_environment_without_one_are_refused(
 
 RESTORED = """
 import sys
+from pathlib import Path
 from ray.rllib.algorithms.ppo import PPO
 from ray_workers import small_ray
 from test_rllib import *

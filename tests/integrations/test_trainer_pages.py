@@ -161,4 +161,4 @@ def test_the_block_runs(page, heading, tmp_path):
     body = textwrap.indent("\n".join([COMMON, before, code, after, played]), "    ")
     script = tmp_path / "page.py"
     script.write_text(f"if __name__ == '__main__':\n{body}")
-    run_python(script, folder=tmp_path, importable=[Path(__file__).parent])
+    run_python(script, folder=tmp_path, importable=[Path(__file__).parent, ROOT / "tests"])
