@@ -22,6 +22,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from benches.cores import bind_workers
 from benches.interrupts import held_interrupts
 from benches.processor_time import processor_seconds
 from benches.progress import progress
@@ -159,10 +160,9 @@ def _arms(workers: int, microseconds: int) -> Iterator[dict[str, gym.vector.Asyn
 
 
 def _bind(envs: gym.vector.AsyncVectorEnv, cores: Sequence[int]) -> None:
-    """The learner to one core, the workers to all in turn, from the next one on."""
+    """The learner to one core, the workers to all in turn."""
     os.sched_setaffinity(0, cores[:1])
-    for number, process in enumerate(envs.processes, 1):
-        os.sched_setaffinity(process.pid, {cores[number % len(cores)]})
+    bind_workers((process.pid for process in envs.processes), cores)
 
 
 def _makers(

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any
 
+from benches.cores import bind_workers
 from benches.processor_time import processor_seconds
 from benches.progress import progress
 from benches.timing import Figures
@@ -197,7 +198,7 @@ def compare(
                     arms[name] = trainer.Trainer(curriculum if name == ON else None)
                     stack.callback(arms[name].close)
                     _train(arms[name], 0.0)
-                    _bind(arms[name].workers())
+                    bind_workers(arms[name].workers(), sorted(os.sched_getaffinity(0)))
             for name in order:
                 _train(arms[name], lead_seconds)
                 found[name].append(_turn(arms[name], turn_seconds))
@@ -208,12 +209,6 @@ def compare(
     figures = [Figures([turn[at] for turn in found[name]]) for at in (0, 1) for name in (ON, OFF)]
     title = f"{entry.title} {entry.version}"
     return TrainerCost(title, WORKERS, len(entry.lines), episodes, *figures)
-
-
-def _bind(workers: Iterable[int]) -> None:
-    cores = sorted(os.sched_getaffinity(0))
-    for number, pid in enumerate(workers, 1):
-        os.sched_setaffinity(pid, {cores[number % len(cores)]})
 
 
 def _turn(arm: Arm, seconds: float) -> tuple[float, float]:

@@ -26,16 +26,21 @@ def everything(prompts):
     return prompts.curriculum.tracker.digest(), scheduled, state["waiting"], state["stream"]
 
 
+def assert_refused(state, message):
+    """A state is refused with a message, and nothing is changed."""
+    prompts = observed(made())
+    before = everything(prompts)
+    with pytest.raises(CheckpointError, match=message):
+        prompts.load_state_dict(state)
+    assert everything(prompts) == before
+
+
 @pytest.mark.parametrize(
     "others", [12, 8, [f"question {n}" for n in range(10)], {f"label {n}": n for n in range(10)}]
 )
 def test_a_state_of_other_prompts_is_refused(others):
     state = observed(made(others, seed=5)).state_dict()
-    prompts = observed(made())
-    before = everything(prompts)
-    with pytest.raises(CheckpointError, match=r"of other prompts: .* here are 10 tasks"):
-        prompts.load_state_dict(state)
-    assert everything(prompts) == before
+    assert_refused(state, r"of other prompts: .* here are 10 tasks")
 
 
 def test_prompts_that_were_edited_can_go_on_where_one_says_so():
@@ -62,22 +67,14 @@ def test_prompts_that_were_edited_can_go_on_where_one_says_so():
 )
 def test_a_state_that_cannot_be_changes_nothing(entry, value, message):
     state = observed(made(seed=5)).state_dict()
-    prompts = observed(made())
-    before = everything(prompts)
-    with pytest.raises(CheckpointError, match=message):
-        prompts.load_state_dict(state | {entry: value})
-    assert everything(prompts) == before
+    assert_refused(state | {entry: value}, message)
 
 
 @pytest.mark.parametrize("entry", ["stream", "waiting", "curriculum"])
 def test_an_entry_that_is_missing_is_named(entry):
     state = observed(made(seed=5)).state_dict()
     del state[entry]
-    prompts = observed(made())
-    before = everything(prompts)
-    with pytest.raises(CheckpointError, match=f"the state has no '{entry}', only "):
-        prompts.load_state_dict(state)
-    assert everything(prompts) == before
+    assert_refused(state, f"the state has no '{entry}', only ")
 
 
 def test_a_state_of_other_rules_is_loaded_with_a_warning_of_it():

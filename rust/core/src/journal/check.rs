@@ -11,7 +11,7 @@ impl Table {
         let Some(journal) = self.journal().filter(|_| !self.is_loading()) else {
             return Ok(());
         };
-        if journal.settled.get() > journal.offered.get() {
+        if !journal.stands() || journal.settled.get() > journal.offered.get() {
             return Err("the words of the journal".to_owned());
         }
         for stripe in 0..self.layout.stripes {
@@ -49,5 +49,30 @@ impl Table {
         }
         sound(places.iter().all(|word| *word == 0 || chain.contains(word)))?;
         sound(staged <= (start + chain.len() as u64) * CHUNK_ENTRIES as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ADOPTING_BITS, Adopting};
+    use crate::options::SessionOptions;
+    use crate::session::Session;
+
+    #[test]
+    fn a_session_that_stands_nowhere_is_refused() {
+        let session = Session::open(&SessionOptions {
+            capacity: Some(4),
+            sync_episodes: 100,
+            ..SessionOptions::default()
+        })
+        .unwrap();
+        let (table, spoilt) = (session.table(), (1 << ADOPTING_BITS) - 1);
+        let journal = table.journal().unwrap();
+        for adopting in [Adopting::Not, Adopting::Torn, Adopting::Now] {
+            journal.stand(7, adopting);
+            assert_eq!(table.check_journal(), Ok(()), "{adopting:?}");
+        }
+        journal.standing.set(7 << ADOPTING_BITS | spoilt);
+        assert!(table.check_journal().is_err());
     }
 }

@@ -174,6 +174,12 @@ impl JournalHeader {
         }
     }
 
+    /// Whether the word that says where the session stands is one that a session writes.
+    fn stands(&self) -> bool {
+        let standing = self.standing.get();
+        standing == (self.number() << ADOPTING_BITS | self.adopting() as u64)
+    }
+
     /// Under the structure lock, as all that says where a session stands.
     pub(crate) fn stand(&self, number: u64, adopting: Adopting) {
         self.standing
