@@ -402,7 +402,7 @@ class TestTraining:
             env.unwrapped.set_task(task)
             assert env.observation_space.contains(env.reset(seed=0)[0])
 
-    @pytest.mark.parametrize("tasks", ["default", "published"])
+    @pytest.mark.parametrize("tasks", ["default", "long-chains", "published"])
     def test_noisy_tasks_are_refused(self, tasks):
         settings = TrainSettings(engine="mettagrid-assembly-lines", tasks=tasks, noisy_ratio=0.25)
         with pytest.raises(ValueError, match=r"must be 0, not 0\.25; .* engine='assembly-lines'"):

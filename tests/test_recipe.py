@@ -196,40 +196,66 @@ def test_the_command_fails_where_nothing_was_learned_yet(tmp_path):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1
     lines = result.output.splitlines()
-    assert sum(line.startswith(("learning-progress, seed 0", "uniform, seed 0")) for line in lines)
-    assert (
-        "learning-progress, impossible tasks: every check must pass, and DOES NOT" in result.output
-    )
+    assert [line.split(":")[0] for line in lines[:2]] == ["noise-aware, seed 0", "uniform, seed 0"]
+    assert "noise-aware, impossible tasks: every check must pass, and DOES NOT" in result.output
     assert "LP always 0, noisy tasks" in result.output
     assert imread(tmp_path / "new" / "impossible.png").std() > 0.05
     content = json.loads((tmp_path / "new" / "impossible.json").read_text())
     assert content["holds"] is False
     assert {run["settings"]["noisy_ratio"] for run in content["runs"]} == {0.1}
     assert [run["settings"]["curriculum"] for run in content["runs"]] == [
-        "learning-progress",
+        "noise-aware",
         "uniform",
     ]
     assert len(content["outcomes"]) == 6
     assert {len(label) for run in content["runs"] for label in run["labels"]} == {8}
 
 
-@pytest.mark.parametrize("curriculum", ["learning-progress", "noise-aware"])
-def test_the_curriculum_is_not_fooled_and_the_controls_fail(curriculum, tmp_path):
-    arguments = [*COMMAND, "--curriculum", curriculum, "--episodes", "1000", "--out", str(tmp_path)]
+@pytest.mark.parametrize(
+    ("options", "curriculum", "families"),
+    [
+        ([], "learning-progress", ["impossible"]),
+        (["--noisy"], "noise-aware", ["impossible", "noisy"]),
+    ],
+)
+def test_the_curriculum_is_not_fooled_and_the_controls_fail(
+    options, curriculum, families, tmp_path
+):
+    arguments = [*COMMAND, *options, "--episodes", "2000", "--out", str(tmp_path)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "DOES NOT" not in result.output
     content = json.loads((tmp_path / "impossible.json").read_text())
     assert content["holds"] is True
     failed = {
-        outcome["arm"]: [check["name"] for check in outcome["checks"]["0"] if not check["passed"]]
+        (outcome["arm"], outcome["family"]): {
+            check["name"] for check in outcome["checks"]["0"] if not check["passed"]
+        }
         for outcome in content["outcomes"]
     }
-    assert failed == {
-        curriculum: [],
-        "uniform": ["share"],
-        "LP always 0": ["lp_of_learners", "lp_of_normal", "share"],
+    assert failed.keys() == {
+        (arm, family) for arm in (curriculum, "uniform", "LP always 0") for family in families
     }
+    for family in families:
+        assert failed[curriculum, family] == set()
+        assert "share" in failed["uniform", family]
+        assert failed["LP always 0", family] >= {"lp_of_learners", "lp_of_normal"}
+    # What never pays has no learning progress, and fools uniform draws by its share alone.
+    assert failed["uniform", "impossible"] == {"share"}
+
+
+def test_the_standard_learning_progress_is_fooled_by_coins(tmp_path):
+    standard = ["--noisy", "--curriculum", "learning-progress", "--episodes", "2000"]
+    result = CliRunner().invoke(app, [*COMMAND, *standard, "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    content = json.loads((tmp_path / "impossible.json").read_text())
+    (noisy,) = (
+        outcome
+        for outcome in content["outcomes"]
+        if (outcome["arm"], outcome["family"]) == ("learning-progress", "noisy")
+    )
+    failed = {check["name"] for check in noisy["checks"]["0"] if not check["passed"]}
+    assert {"lp", "lp_of_learners"} <= failed
 
 
 def test_a_local_run_is_one_process():

@@ -63,6 +63,13 @@ def test_the_published_task_set_is_a_preset_of_the_job():
     assert choices.room_sizes == ("small", "medium")
 
 
+def test_long_chains_are_a_preset_of_the_job():
+    choices = make_generator(TrainSettings(tasks="long-chains", noisy_ratio=0.2)).config
+    assert choices == AssemblyLinesTaskGenerator.Config(
+        chain_lengths=(3, 4), room_sizes=("small", "medium"), noisy_ratio=0.2
+    )
+
+
 def test_fresh_rooms_are_for_training_alone():
     choices = make_generator(TrainSettings(fresh_rooms=True)).config
     assert choices.fresh_rooms

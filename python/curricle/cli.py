@@ -71,7 +71,8 @@ def assembly_lines(
     tasks: Annotated[
         TaskSet | None,
         typer.Option(
-            help="The task set; the published one has one or two agents and chains of 2 to 4.",
+            help="The task set: the default one, chains of 3 and 4 only, or the published one "
+            "(chains of 2 to 4, one or two agents).",
             show_default=training.DEFAULTS.tasks,
         ),
     ] = None,

@@ -27,7 +27,8 @@ def mettagrid_assembly_lines(
     tasks: Annotated[
         TaskSet | None,
         typer.Option(
-            help="The task set; the published one has chains of 2 to 4, rooms of 12x12 and 18x18.",
+            help="The task set: the default one, chains of 3 and 4 only, or the published one "
+            "(chains of 2 to 4, rooms of 12x12 and 18x18).",
             show_default=DEFAULTS.tasks,
         ),
     ] = None,

@@ -22,8 +22,10 @@ from curricle.training.settings import (
 )
 from curricle.training.stopping import StopRequest
 
-EPISODES = 2000
+EPISODES = 2500
 RATIO = 0.1
+# Some thirty scores a task: with fewer, too little is known of each to tell learning from noise.
+POOL_SIZE = 80
 
 recipe_app = typer.Typer(
     help="Trainings that check what a curriculum is for.", no_args_is_help=True
@@ -38,12 +40,13 @@ def _root() -> None:
 @recipe_app.command("impossible")
 def impossible(
     curriculum: Annotated[
-        ProgressName,
+        ProgressName | None,
         typer.Option(
             metavar="NAME",
             help=f"What is put to the checks: {', '.join(get_args(ProgressName))}.",
+            show_default="learning-progress; noise-aware with --noisy",
         ),
-    ] = "learning-progress",
+    ] = None,
     noisy: Annotated[
         bool, typer.Option("--noisy", help="Add 10% of tasks whose reward is a coin's.")
     ] = False,
@@ -63,8 +66,11 @@ def impossible(
     ] = "shared",
     tasks: Annotated[
         TaskSet,
-        typer.Option(help="The task set; the published one has one or two agents."),
-    ] = "default",
+        typer.Option(
+            help="The task set: chains of 3 and 4, those of curricle train (chains of 1 to 4), or "
+            "the published one (chains of 2 to 4, one or two agents)."
+        ),
+    ] = "long-chains",
     episodes: Annotated[int, typer.Option(min=300, help="Episodes of each run.")] = EPISODES,
     out: Annotated[
         Path | None,
@@ -95,11 +101,15 @@ def impossible(
             episodes=episodes,
             impossible_ratio=RATIO,
             noisy_ratio=RATIO if noisy else 0.0,
+            pool_size=POOL_SIZE,
         )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
         with stop.on_signals():
-            arms: tuple[CurriculumName, ...] = (curriculum, "uniform")
+            arms: tuple[CurriculumName, ...] = (
+                curriculum or ("noise-aware" if noisy else "learning-progress"),
+                "uniform",
+            )
             runs = _run_all(settings, arms, range(seeds), families, console, stop)
         if runs is None:
             console.print("stopped; nothing was checked")

@@ -117,6 +117,18 @@ class AssemblyLinesTaskGenerator(TaskGenerator):
                 noisy_ratio=noisy_ratio,
             )
 
+        @classmethod
+        def long_chains(
+            cls, impossible_ratio: float = 0.1, noisy_ratio: float = 0.0
+        ) -> AssemblyLinesTaskGenerator.Config:
+            """Chains of 3 and 4 in small and medium rooms: no task of these is learned at once."""
+            return cls(
+                chain_lengths=(3, 4),
+                room_sizes=("small", "medium"),
+                impossible_ratio=impossible_ratio,
+                noisy_ratio=noisy_ratio,
+            )
+
     config: Config
 
     def __init__(self, config: Config | None = None) -> None:

@@ -44,12 +44,17 @@ def engine_of(name: EngineName) -> Engine:
     return BUILT_IN if name == "assembly-lines" else _mettagrid()
 
 
+_TASK_SETS: dict[TaskSet, Callable[..., AssemblyLinesTaskGenerator.Config]] = {
+    "default": AssemblyLinesTaskGenerator.Config,
+    "long-chains": AssemblyLinesTaskGenerator.Config.long_chains,
+    "published": AssemblyLinesTaskGenerator.Config.published,
+}
+
+
 def _built_in_choices(
     tasks: TaskSet, impossible_ratio: float, noisy_ratio: float
 ) -> AssemblyLinesTaskGenerator.Config:
-    choices = AssemblyLinesTaskGenerator.Config
-    make = choices.published if tasks == "published" else choices
-    return make(impossible_ratio=impossible_ratio, noisy_ratio=noisy_ratio)
+    return _TASK_SETS[tasks](impossible_ratio=impossible_ratio, noisy_ratio=noisy_ratio)
 
 
 BUILT_IN = Engine("Assembly lines", AssemblyLinesEnv, True, _built_in_choices)
@@ -75,11 +80,10 @@ def _mettagrid_choices(
             f"MettaGrid tosses no coin for a reward: noisy_ratio must be 0, not {noisy_ratio}; "
             "train on noisy tasks with engine='assembly-lines'"
         )
-    choices = AssemblyLinesTaskGenerator.Config
     if tasks == "published":
-        return choices(
+        return AssemblyLinesTaskGenerator.Config(
             chain_lengths=(2, 3, 4),
             room_sizes=("large", "xlarge"),
             impossible_ratio=impossible_ratio,
         )
-    return choices(impossible_ratio=impossible_ratio)
+    return _built_in_choices(tasks, impossible_ratio, noisy_ratio)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ProgressName = Literal["learning-progress", "noise-aware"]
 CurriculumName = Literal[ProgressName, "uniform"]
-TaskSet = Literal["default", "published"]
+TaskSet = Literal["default", "long-chains", "published"]
 Backend = Literal["shared", "local"]
 EngineName = Literal["assembly-lines", "mettagrid-assembly-lines"]
 
@@ -40,9 +40,10 @@ class TrainSettings(BaseModel):
         engine: who plays the tasks, by the name of its command.
         curriculum: how tasks are drawn: by the distance of two EMAs of the score, by the evidence
             that scores rise whatever their noise, or all alike.
-        tasks: "default" (one agent, chains of 1 to 4, rooms of 5x5 to 9x9 cells) or "published"
-            (chains of 2 to 4; one or two agents in small and medium rooms, in MettaGrid one agent
-            in rooms of 12x12 and 18x18 cells).
+        tasks: "default" (one agent, chains of 1 to 4, rooms of 5x5 to 9x9 cells), "long-chains"
+            (one agent, chains of 3 and 4, rooms of 7x7 and 9x9 cells: none is learned at once) or
+            "published" (chains of 2 to 4; one or two agents in rooms of 7x7 and 9x9 cells, in
+            MettaGrid one agent in rooms of 12x12 and 18x18 cells).
         backend: "shared" (worker processes share the session) or "local" (no shared memory, and
             four environments in the learner's process).
         processes: worker processes, one environment each, 1 to 256; 1 with ``backend="local"``.
