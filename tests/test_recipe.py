@@ -255,7 +255,7 @@ def test_the_standard_learning_progress_is_fooled_by_coins(tmp_path):
         if (outcome["arm"], outcome["family"]) == ("learning-progress", "noisy")
     )
     failed = {check["name"] for check in noisy["checks"]["0"] if not check["passed"]}
-    assert {"lp", "lp_of_learners"} <= failed
+    assert {"lp_of_learners", "share"} <= failed
 
 
 def test_a_local_run_is_one_process():
