@@ -421,6 +421,7 @@ def test_a_label_that_no_task_has_is_told():
             curriculum.ban("swmi")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            curriculum.limit_share("swmi")  # off again
             curriculum.ban("swim")
 
 

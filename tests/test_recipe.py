@@ -5,6 +5,7 @@ import math
 import re
 from contextlib import closing
 from dataclasses import replace
+from inspect import signature
 
 import pytest
 from matplotlib.image import imread
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from curricle import Curriculum, LearningProgressConfig
 from curricle.assembly_lines import AssemblyLinesTaskGenerator
 from curricle.cli import app
+from curricle.cli_recipe import impossible
 from curricle.recipes.impossible import (
     LabelFigures,
     check_family,
@@ -203,6 +205,11 @@ def test_the_command_fails_where_nothing_was_learned_yet(tmp_path):
     content = json.loads((tmp_path / "new" / "impossible.json").read_text())
     assert content["holds"] is False
     assert {run["settings"]["noisy_ratio"] for run in content["runs"]} == {0.1}
+    assert {run["settings"]["tasks"] for run in content["runs"]} == {"long-chains"}
+    assert {run["settings"]["pool_size"] for run in content["runs"]} == {80}
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 1
+    assert "new is not empty; take another --out" in again.output.replace("\n", " ")
     assert [run["settings"]["curriculum"] for run in content["runs"]] == [
         "noise-aware",
         "uniform",
@@ -262,3 +269,25 @@ def test_a_local_run_is_one_process():
     result = CliRunner().invoke(app, [*COMMAND, "--processes", "2"])
     assert result.exit_code == 2
     assert "--backend local is one process" in re.sub(r"[\s│]+", " ", result.output)
+
+
+def test_workers_share_the_session_of_a_run(tmp_path):
+    shared = ["recipe", "impossible", "--processes", "2", "--seeds", "2", "--episodes", "300"]
+    result = CliRunner().invoke(app, [*shared, "--tasks", "published", "--out", str(tmp_path)])
+    assert result.exit_code in (0, 1), result.output
+    runs = json.loads((tmp_path / "impossible.json").read_text())["runs"]
+    assert [
+        (run["settings"]["curriculum"], run["settings"]["seed"], run["settings"]["backend"])
+        for run in runs
+    ] == [(arm, seed, "shared") for seed in (0, 1) for arm in ("learning-progress", "uniform")]
+    for run in runs:
+        # Two processes may end an episode in one step.
+        assert sum(label["completions"] for label in run["labels"]) in (300, 301)
+
+
+def test_the_defaults_are_those_that_the_documentation_reports():
+    defaults = {
+        name: parameter.default for name, parameter in signature(impossible).parameters.items()
+    }
+    chosen = {name: defaults[name] for name in ("tasks", "episodes", "seeds", "backend")}
+    assert chosen == {"tasks": "long-chains", "episodes": 2500, "seeds": 3, "backend": "shared"}

@@ -71,8 +71,7 @@ def assembly_lines(
     tasks: Annotated[
         TaskSet | None,
         typer.Option(
-            help="The task set: the default one, chains of 3 and 4 only, or the published one "
-            "(chains of 2 to 4, one or two agents).",
+            help=f"{training.TASK_SETS} {training.PUBLISHED}",
             show_default=training.DEFAULTS.tasks,
         ),
     ] = None,
@@ -87,10 +86,10 @@ def assembly_lines(
 ) -> None:
     """Train a small agent on chains of assemblers.
 
-    The agent turns ore into a heart by using assemblers in the right order. Chains of 1 to 4
-    assemblers, rooms from 5x5 to 9x9, up to one sink, and some tasks that cannot be solved: a
-    curriculum by learning progress spends its episodes where the agent is learning. Ctrl-C writes
-    a checkpoint and ends the run; --resume goes on with it.
+    The agent turns ore into a heart by using assemblers in the right order. Chains and rooms
+    differ, there is up to one sink, and some tasks cannot be solved: a curriculum by learning
+    progress spends its episodes where the agent is learning. Ctrl-C writes a checkpoint and ends
+    the run; --resume goes on with it.
     """
     options = {
         "processes": processes,

@@ -7,6 +7,7 @@ import typer
 from curricle.cli_errors import Debug
 from curricle.cli_training import (
     DEFAULTS,
+    TASK_SETS,
     Drawing,
     Episodes,
     FreshRooms,
@@ -27,8 +28,7 @@ def mettagrid_assembly_lines(
     tasks: Annotated[
         TaskSet | None,
         typer.Option(
-            help="The task set: the default one, chains of 3 and 4 only, or the published one "
-            "(chains of 2 to 4, rooms of 12x12 and 18x18).",
+            help=f"{TASK_SETS} published: of 2 to 4 in rooms of 12x12 and 18x18.",
             show_default=DEFAULTS.tasks,
         ),
     ] = None,

@@ -10,9 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 
 from curricle.cli_errors import INTERRUPTED, Debug, one_line_errors
+from curricle.cli_training import PUBLISHED, TASK_SETS
 from curricle.recipes.impossible import Family, label_figures, late_share, run_arm, uniform_share
 from curricle.recipes.report import Run, legend, outcome_table, outcomes, write_json
 from curricle.training.checkpoint import Progress
+from curricle.training.run_folder import require_empty
 from curricle.training.settings import (
     Backend,
     CurriculumName,
@@ -48,7 +50,8 @@ def impossible(
         ),
     ] = None,
     noisy: Annotated[
-        bool, typer.Option("--noisy", help="Add 10% of tasks whose reward is a coin's.")
+        bool,
+        typer.Option("--noisy", help="With a probability of 10%, a task's reward is a coin's."),
     ] = False,
     processes: Annotated[
         int | None,
@@ -66,25 +69,31 @@ def impossible(
     ] = "shared",
     tasks: Annotated[
         TaskSet,
-        typer.Option(
-            help="The task set: chains of 3 and 4, those of curricle train (chains of 1 to 4), or "
-            "the published one (chains of 2 to 4, one or two agents)."
-        ),
+        typer.Option(help=f"{TASK_SETS} {PUBLISHED}"),
     ] = "long-chains",
-    episodes: Annotated[int, typer.Option(min=300, help="Episodes of each run.")] = EPISODES,
+    episodes: Annotated[
+        int,
+        typer.Option(
+            min=300,
+            help="Episodes of each run; with fewer than 2000 too little is known of each task.",
+        ),
+    ] = EPISODES,
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder for impossible.json and impossible.png."),
+        typer.Option(
+            file_okay=False, help="Folder for impossible.json and impossible.png; new or empty."
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Check that tasks on which nothing can be learned do not fool the curriculum.
 
-    Trains on the assembly lines with 10% impossible tasks, under the curriculum and with uniform
-    draws, each with several seeds, and checks draws, reward and learning progress of the
-    impossible tasks. The curriculum must pass every check. Uniform draws must fail the one on the
-    share of draws, and a learning progress that is always zero the one on learning progress; else
-    the checks show nothing. The exit code is 1 if anything comes out otherwise.
+    Trains on 80 tasks of the assembly lines, each impossible with a probability of 10%, under the
+    curriculum and with uniform draws, each with several seeds, and checks draws, reward and
+    learning progress of the impossible tasks. The curriculum must pass every check. Uniform draws
+    must fail the one on the share of draws; with a learning progress of 0 in place of their own
+    they must fail the ones on learning progress. The exit code is 1 if anything comes out
+    otherwise.
     """
     if backend == "local" and processes not in (None, 1):
         raise typer.BadParameter(
@@ -104,7 +113,7 @@ def impossible(
             pool_size=POOL_SIZE,
         )
         if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
+            require_empty(out, "take another --out")
         with stop.on_signals():
             arms: tuple[CurriculumName, ...] = (
                 curriculum or ("noise-aware" if noisy else "learning-progress"),

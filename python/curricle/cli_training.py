@@ -19,6 +19,13 @@ from curricle.training.trainer import Result, train
 
 DEFAULTS = TrainSettings()
 
+#: What is said of the task sets, but for the published one, which differs between the engines.
+TASK_SETS = (
+    "Task set. default: chains of 1 to 4 in rooms of 5x5 to 9x9; long-chains: of 3 and 4 in rooms "
+    "of 7x7 and 9x9;"
+)
+PUBLISHED = "published: of 2 to 4 in rooms of 7x7 and 9x9, one or two agents."
+
 Processes = Annotated[
     int | None,
     typer.Option(

@@ -213,7 +213,7 @@ class Curriculum:
             CapacityError: more labels than the table can hold.
         """
         self._tracker.limit_share(label, least, most)
-        if isinstance(self._generator, FixedTasks):
+        if (least, most) != (0.0, 1.0) and isinstance(self._generator, FixedTasks):
             known = {known for known in self._generator.labels() or () if known is not None}
             if label not in known:
                 close = difflib.get_close_matches(label, known, n=1)

@@ -17,7 +17,7 @@ Family = Literal["normal", "impossible", "noisy"]
 CheckName = Literal["draws", "reward", "lp", "lp_of_learners", "lp_of_normal", "share"]
 
 #: Learning progress that a task has at most on which nothing can be learned.
-LEAST_LP = 0.1
+MOST_LP = 0.1
 #: Success rates between which a label is still being learned.
 LEARNING = (0.05, 0.95)
 #: Share of its uniform draws that such a family gets at most.
@@ -92,7 +92,7 @@ def label_figures(result: Result, episodes: int) -> list[LabelFigures]:
         episodes: that it was asked for.
 
     Raises:
-        ValueError: the curve has no point in one half of the run.
+        ValueError: the curve has fewer than two points in the second half of the run.
     """
     curve = result.progress.curve
     late = [point for point in curve if point.episodes >= episodes / 2]
@@ -155,7 +155,7 @@ def check_family(figures: Sequence[LabelFigures], family: Family) -> list[Check]
     return [
         Check("draws", samples > 0, f"{samples:,} > 0"),
         _check_reward(fooling, family),
-        Check("lp", top < LEAST_LP, f"{top:.2g} < {LEAST_LP}"),
+        Check("lp", top < MOST_LP, f"{top:.2g} < {MOST_LP}"),
         Check("lp_of_learners", top < least, f"{top:.2g} < {least:.2g}"),
         Check("lp_of_normal", of_normal > of_family, f"{of_family:.2g} < {of_normal:.2g}"),
         Check("share", share <= limit, f"{share:.1%} <= {limit:.1%}"),

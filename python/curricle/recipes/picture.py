@@ -41,11 +41,16 @@ def draw_recipe(path: Path, runs: Sequence[Run], families: Sequence[Family]) -> 
                 share = np.diff(drawn[family]) / np.maximum(total, 1)
                 # A share stands in the middle of its part.
                 middle = (grid[1:] + grid[:-1]) / 2
-                shares.plot(middle, share, dashes, color=_COLOURS[family], marker=".")
-            for family, row in _sums(ran, "lp", grid).items():
-                tasks = sum(x.tasks for run in ran for x in run.labels if x.family == family)
                 name = f"{family}, {arm}"
-                progress.plot(grid, row / tasks, dashes, color=_COLOURS[family], label=name)
+                shares.plot(middle, share, dashes, color=_COLOURS[family], marker=".", label=name)
+            # The learning progress of uniform draws is another one, not to be compared with.
+            for family, row in _sums(ran, "lp", grid).items() if arm != "uniform" else ():
+                tasks = sum(x.tasks for run in ran for x in run.labels if x.family == family)
+                normal = f"normal, {arm}" if family == "normal" else None
+                # What is 0 throughout is seen on the axis.
+                progress.plot(
+                    grid, row / tasks, color=_COLOURS[family], label=normal, clip_on=False, zorder=3
+                )
         for family in families:
             limit = SHARE * float(np.mean([uniform_share(run.labels, family) for run in runs]))
             name = f"half of the uniform share, {family}"

@@ -135,10 +135,13 @@ def legend() -> str:
     """What the tables speak of."""
     low, high = LEARNING
     return (
-        "LP and share of draws are those of the second half of the run. The highest LP of a label "
-        "is compared with the lowest of a learner, a normal label whose success rate there is "
-        f"above {low} and below {high}; the family's mean LP with that of normal tasks; its share "
-        "of the draws with half of its share of the tasks."
+        "LP and share of draws are those of the second half of the run; the LP of a label is the "
+        "mean over its tasks and over the points of the curve there. The highest LP of a label is "
+        "compared with the lowest of a learner, a normal label whose success rate there is above "
+        f"{low} and below {high}; the family's mean LP with that of normal tasks; its share of the "
+        "draws with half of its share of the tasks. The LP of uniform draws is that of "
+        'UniformConfig, whatever the curriculum goes by. "LP always 0" has the draws of the '
+        "uniform runs, and 0 for each LP."
     )
 
 

@@ -22,13 +22,20 @@ def create_folder(out: Path | None, settings: TrainSettings) -> Path:
     if out is None:
         now = datetime.now().strftime("%Y%m%d-%H%M%S")
         out = Path("runs", f"{settings.engine}-{settings.curriculum}-{now}")
-    out.mkdir(parents=True, exist_ok=True)
-    if any(out.iterdir()):
-        raise FileExistsError(
-            f"the folder {out} is not empty; go on with --resume {out}, or take another --out"
-        )
+    require_empty(out, f"go on with --resume {out}, or take another --out")
     write_settings(out, settings)
     return out
+
+
+def require_empty(folder: Path, way_out: str) -> None:
+    """Makes a folder, unless it is there already and empty.
+
+    Raises:
+        FileExistsError: it holds something; the message ends with the way out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"the folder {folder} is not empty; {way_out}")
 
 
 def write_settings(folder: Path, settings: TrainSettings) -> None:
