@@ -313,8 +313,9 @@ def test_ctrl_c_ends_the_wait_for_a_lock_file(tmp_path):
     script = f"""
 import os, signal, threading
 from curricle import Rules, Session
-counted = 0
+counted, about_to_wait = 0, threading.Event()
 def count():
+    about_to_wait.wait()
     # Goes on while the main thread waits, which therefore has not kept the GIL.
     global counted
     while counted < 100_000:
@@ -322,6 +323,7 @@ def count():
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=count).start()
 try:
+    about_to_wait.set()
     Session(10, Rules(), path={path!r})
 except KeyboardInterrupt:
     print("interrupted")
