@@ -220,7 +220,8 @@ impl Table {
         records.sort_unstable_by_key(|(slot, _)| *slot);
         // In the order of their age, which a load keeps: the oldest are folded first.
         let mut labels: Vec<_> = of_labels.iter().enumerate().skip(1).collect();
-        labels.sort_by_key(|(label, _)| self.label_serial(*label));
+        // Read once each: others intern and fold meanwhile, and a sort panics if its keys change.
+        labels.sort_by_cached_key(|(label, _)| self.label_serial(*label));
         Ok(Saved {
             capacity: self.layout.shape.capacity as u64,
             columns: header.column_names[..self.layout.shape.columns]
@@ -383,5 +384,41 @@ impl StructureGuard<'_> {
         }
         self.finish();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use crate::options::SessionOptions;
+    use crate::session::Session;
+    use crate::structure::NewTask;
+
+    #[test]
+    fn labels_that_change_places_meanwhile_do_not_stop_a_save() {
+        let session = Session::open(&SessionOptions {
+            capacity: Some(64),
+            max_labels: 400,
+            max_inactive_labels: 0,
+            ..SessionOptions::default()
+        })
+        .unwrap();
+        for task_id in 0..64 {
+            session.create(task_id, &NewTask::default()).unwrap();
+        }
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                // Each takes a place; when all are taken, most are freed at once.
+                for serial in 0..20_000 {
+                    let label = format!("label {serial}");
+                    session.set_label(serial % 64, Some(&label)).unwrap();
+                }
+            });
+            while !other.is_finished() {
+                let saved = session.table().copy_out([1; 4]).unwrap();
+                assert_eq!(saved.records.len(), 64);
+            }
+        });
     }
 }
